@@ -47,7 +47,7 @@ class Core:
         """The reply's bytes. Raises Rejected."""
 
     def advance(self, tenant: str, until_us: int, timers_max: int) -> tuple[int, bool]:
-        """Fires at most so many timers due until `until_us`: how many did, and whether none is left. Raises Rejected."""
+        """Fires at most so many timers due until `until_us`: (how many did, none is left). Raises Rejected."""
 
     def resume(self, tenant: str, now_us: int, grace_ms: int) -> None:
         """The node came back: no lease or offer ends before now + grace. Raises Rejected."""
@@ -107,14 +107,14 @@ class Node:
              "rejections": {"BUSY": 1},                      # those that belong to no tenant
              "tenants": {"default": {"waiting": 3, …, "queues": [{"queue": "vip", …}], "clocks": [{"clock": …}],
                                      "rejections": {"STALE": 2}}},   # the fields of GetStatsReply
-             "decision_us": {"bounds": [1, 2, …], "counts": […], "sum": 0},   # one command's time in the engine
+             "decision_us": {"bounds": [0.128, …], "counts": […], "sum": 0},   # one command's time in the engine
              "end_to_end_us": {…}}                           # from submit to completion, parked calls left out
 
         counts are a bucket each, not cumulative: counts[i] is those ≤ bounds[i], the last those above all bounds.
         """
 
 def methods() -> list[tuple[int, str, str]]:
-    """(number, path, kind): "/csroute.v1.RoutingService/Route" or "internal/WatchOpen"; unary, stream, watch, work, internal."""
+    """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary | stream | watch | work | internal)."""
 
 def codes() -> list[tuple[int, str, int, int | None]]:
     """(number, name, grpc code, retry_after_ms) of every rejection."""
