@@ -1,0 +1,15 @@
+//! Compiles the protos in plain Rust, so that the build needs no `protoc`.
+
+use std::path::Path;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protos");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let files = ["routing_service", "agent_service", "admin_service", "policy"]
+        .map(|name| root.join(format!("csroute/v1/{name}.proto")));
+    prost_build::Config::new()
+        .btree_map(["."])
+        .include_file("pb.rs")
+        .compile_fds(protox::compile(files, [root])?)?;
+    Ok(())
+}
