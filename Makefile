@@ -1,0 +1,103 @@
+# A machine with Python 3.11+, a Rust toolchain and make needs nothing else; `make conformance` needs Go too.
+#
+#   make          build into .venv: .venv/bin/csroute is the command afterwards
+#   make demo     a Double-11 night through real gRPC; options in ARGS="--seconds 60 --json night.json"
+#   make test     all tests, Rust and Python
+#   make quick    an answer within a minute, once built
+#   make lint     format, lints, types, and whether the generated stubs are true
+#   make bench    the figures; `make bench-smoke` runs each bench once
+#   make ci       what a change must pass
+#   make clean    drop what was built
+
+PYTHON ?= python3
+ARGS ?=
+SOAK_SECONDS ?= 600
+GRPCURL_VERSION := v1.9.4
+
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+CARGO ?= cargo
+export VIRTUAL_ENV := $(VENV)
+export PATH := $(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYO3_PYTHON := $(BIN)/python
+
+RUST := Cargo.toml Cargo.lock $(shell find rust_core protos \( -name '*.rs' -o -name '*.proto' -o -name 'Cargo.toml' \) -not -path '*/target/*')
+TOOLS := $(VENV)/.tools
+BUILT := $(VENV)/.built
+GRPCURL := $(CURDIR)/target/grpcurl/$(GRPCURL_VERSION)/grpcurl
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.PHONY: build tools demo test test-rust test-python quick lint bench bench-smoke ci conformance soak protos lock format clean
+
+build: $(BUILT)
+tools: $(TOOLS)
+
+$(TOOLS): requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -r requirements-dev.txt
+	@touch $@
+
+$(BUILT): $(TOOLS) pyproject.toml $(RUST)
+	$(BIN)/maturin develop --release --locked
+	@touch $@
+
+demo: $(BUILT)
+	$(BIN)/csroute demo $(ARGS)
+
+test: test-rust test-python
+
+test-rust: $(TOOLS)
+	$(CARGO) test --workspace --locked
+
+test-python: $(BUILT)
+	$(BIN)/pytest -m "not conformance and not soak" $(ARGS)
+
+quick: $(BUILT)
+	$(CARGO) test --locked -q -p csroute-engine -p csroute-wire --lib
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -x -m "not conformance and not soak and not slow" $(ARGS)
+
+lint: $(BUILT)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=python $(BIN)/stubtest csroute._csroute
+	$(BIN)/python scripts/gen_protos.py --check
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench: $(BUILT)
+	$(CARGO) bench --workspace --locked
+	$(BIN)/pytest benches --benchmark-enable --benchmark-only $(ARGS)
+
+bench-smoke: $(BUILT)
+	$(CARGO) bench --workspace --locked -- --test
+	$(BIN)/pytest benches $(ARGS)
+
+ci: lint test bench-smoke
+
+conformance: $(BUILT) $(GRPCURL)
+	GRPCURL=$(GRPCURL) $(BIN)/pytest -m conformance tests/conformance $(ARGS)
+
+$(GRPCURL):
+	GOBIN=$(dir $@) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+soak: $(BUILT)
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -m soak --timeout=0 $(ARGS)
+
+protos: $(TOOLS)
+	$(BIN)/python scripts/gen_protos.py
+
+lock: $(TOOLS)
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade -q \
+		--no-annotate --no-header -o requirements-dev.txt
+
+format: $(TOOLS)
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+	$(CARGO) fmt --all
+
+clean:
+	rm -rf $(VENV) target python/csroute/*.so
