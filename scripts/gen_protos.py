@@ -33,9 +33,9 @@ def generate(out: Path) -> None:
 def run(out: Path, code: str, types: str, files: list[Path]) -> None:
     plugins = Path(sys.executable).parent  # protoc-gen-mypy and protoc-gen-mypy_grpc stand beside the interpreter
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"{code}={out}", f"{types}=quiet:{out}"]
-    for plugin in ("protoc-gen-mypy", "protoc-gen-mypy_grpc"):
-        command.append(f"--plugin={plugin}={plugins / plugin}")
-    subprocess.run([*command, *(str(file.relative_to(PROTOS)) for file in files)], cwd=PROTOS, check=True)
+    command += [f"--plugin={name}={plugins / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
+    command += [str(file.relative_to(PROTOS)) for file in files]
+    subprocess.run(command, cwd=PROTOS, check=True)
 
 
 def stubs(root: Path) -> dict[str, bytes]:

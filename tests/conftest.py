@@ -3,6 +3,8 @@
     HYPOTHESIS_PROFILE=quick pytest         # fewer examples; `make quick`
     HYPOTHESIS_PROFILE=long pytest          # many more
     pytest --hypothesis-seed=N              # the run that said "seed N" again
+
+No example has a deadline: on two cores that also compile, a slow one is not a wrong one.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import secrets
 import pytest
 from hypothesis import HealthCheck, settings
 
-# No deadline: two cores that also compile make a slow example, not a wrong one.
 COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", COMMON, max_examples=25, stateful_step_count=30)
 settings.register_profile("default", COMMON, max_examples=150, stateful_step_count=60)
