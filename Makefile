@@ -8,6 +8,7 @@
 #   make bench    the figures; `make bench-smoke` runs each bench once
 #   make ci       what a change must pass
 #   make clean    drop what was built
+#   make help     this list; further: conformance, soak, protos, format, lock
 
 PYTHON ?= python3
 ARGS ?=
@@ -29,9 +30,11 @@ GRPCURL := $(CURDIR)/target/grpcurl/$(GRPCURL_VERSION)/grpcurl
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build tools demo test test-rust test-python quick lint bench bench-smoke ci conformance soak protos lock format clean
+.PHONY: build help tools demo test test-rust test-python quick lint bench bench-smoke ci conformance soak protos lock format clean
 
 build: $(BUILT)
+help:
+	@sed -n 's/^#   //p' Makefile
 tools: $(TOOLS)
 
 $(TOOLS): requirements-dev.txt
