@@ -1,0 +1,5 @@
+from csroute.policy.policy import Finding, Policy
+
+
+def check(policy: Policy) -> list[Finding]:
+    return []

@@ -1,0 +1,1 @@
+"""Policies and workloads that come with csroute, to run and to copy from."""
