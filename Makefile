@@ -71,11 +71,11 @@ lint: $(BUILT)
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 bench: $(BUILT)
-	$(CARGO) bench --workspace --locked
+	$(CARGO) bench --workspace --locked --bench '*'
 	$(BIN)/pytest benches --benchmark-enable --benchmark-only $(ARGS)
 
 bench-smoke: $(BUILT)
-	$(CARGO) bench --workspace --locked -- --test
+	$(CARGO) bench --workspace --locked --bench '*' -- --test
 	$(BIN)/pytest benches $(ARGS)
 
 ci: lint test bench-smoke
