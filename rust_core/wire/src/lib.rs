@@ -4,15 +4,41 @@
 //! (bytes that are no such message are `MALFORMED`, all of it), then checked item by item: every length, range,
 //! enum value and list size has its bound in `csroute_engine::limits`, and a rejection names the field by its path,
 //! `tickets[3].attributes[0].name`. What depends on state or policy is the engine's to check.
+//!
+//! ```
+//! use csroute_engine::{Code, Engine};
+//! use csroute_wire::{Method, Replies, Request, decode, pb::csroute::v1::{NewTicket, RouteRequest}};
+//! use prost::Message;
+//!
+//! let ticket = NewTicket { id: "t-1".into(), channel: "chat".into(), ..NewTicket::default() };
+//! let bytes = RouteRequest { ticket: Some(ticket), wait_ms: 0 }.encode_to_vec();
+//!
+//! let Ok(Request::Write(write)) = decode(Method::Route, &bytes) else { panic!("a write, and well-formed") };
+//! let (mut engine, mut events) = (Engine::new(), Vec::new());
+//! engine.begin(1_762_790_400_000_000, &mut events).unwrap();
+//! let mut replies = Replies::new(&write);
+//! for item in 0..write.len() {
+//!     let result = write.command(item).and_then(|command| engine.apply(&command, &mut events));
+//!     replies.push(&write, &engine, result);
+//! }
+//! // A batch has a result an item; here the one rejection is the answer.
+//! assert_eq!(replies.finish().unwrap_err().code, Code::NoPolicy);
+//! ```
 
+mod ask;
+mod check;
 mod decode;
 mod event;
+mod item;
+mod message;
 mod method;
 pub mod pb;
 mod policy;
+mod proto;
 mod query;
 mod reply;
 mod status;
+mod view;
 
 pub use decode::{Request, Watch, Write, decode};
 pub use event::{concerns, encode_event, finish_watch_reply};
@@ -20,4 +46,4 @@ pub use method::{Effect, Kind, Method};
 pub use policy::policy;
 pub use query::{Query, encode_rejection_counts};
 pub use reply::{Replies, drain_reply, route_reply};
-pub use status::{grpc_code, status};
+pub use status::{ErrorInfo, RetryInfo, grpc_code, status};

@@ -1,16 +1,142 @@
-//! Rejections: to `google.rpc.Status`. The one mapping table.
-use csroute_engine::{Code, Rejection};
+//! Rejections to `google.rpc.Status`: the one mapping table. Doors hand its bytes on, and add nothing.
+//!
+//! ```
+//! use csroute_engine::{Code, Rejection};
+//! let status = csroute_wire::status(&Rejection::new(Code::Busy, "8192 calls are in flight"));
+//! assert_eq!((status.code, status.details.len()), (8, 2));          // RESOURCE_EXHAUSTED; ErrorInfo, RetryInfo
+//! ```
 
-use crate::pb;
+use std::collections::BTreeMap;
+
+use csroute_engine::{Code, Rejection};
+use prost::Message;
+use prost_types::{Any, Duration};
+
+use crate::pb::google::rpc::Status;
+
+/// `google.rpc.ErrorInfo`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ErrorInfo {
+    /// The code's name.
+    #[prost(string, tag = "1")]
+    pub reason: String,
+    /// "csroute".
+    #[prost(string, tag = "2")]
+    pub domain: String,
+    /// "code", its number; "subject", what it is about, where it is about something.
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct RetryInfo {
+    /// Not before this has passed.
+    #[prost(message, optional, tag = "1")]
+    pub retry_delay: Option<Duration>,
+}
+
+/// The status codes of gRPC that are used here.
+mod grpc {
+    pub(super) const INVALID_ARGUMENT: i32 = 3;
+    pub(super) const DEADLINE_EXCEEDED: i32 = 4;
+    pub(super) const NOT_FOUND: i32 = 5;
+    pub(super) const ALREADY_EXISTS: i32 = 6;
+    pub(super) const RESOURCE_EXHAUSTED: i32 = 8;
+    pub(super) const FAILED_PRECONDITION: i32 = 9;
+    pub(super) const ABORTED: i32 = 10;
+    pub(super) const OUT_OF_RANGE: i32 = 11;
+    pub(super) const UNIMPLEMENTED: i32 = 12;
+    pub(super) const INTERNAL: i32 = 13;
+    pub(super) const UNAVAILABLE: i32 = 14;
+}
 
 /// The gRPC status code of a rejection.
 pub const fn grpc_code(code: Code) -> i32 {
-    let _ = code;
-    todo!()
+    match code {
+        Code::Malformed
+        | Code::FieldMissing
+        | Code::FieldTooLong
+        | Code::OutOfRange
+        | Code::UnknownValue
+        | Code::TooMany
+        | Code::PolicyInvalid => grpc::INVALID_ARGUMENT,
+        Code::UnknownMethod => grpc::UNIMPLEMENTED,
+        Code::TicketUnknown
+        | Code::AgentUnknown
+        | Code::SessionUnknown
+        | Code::QueueUnknown
+        | Code::ClockUnknown
+        | Code::ChannelUnknown
+        | Code::MomentUnknown => grpc::NOT_FOUND,
+        Code::Conflict => grpc::ALREADY_EXISTS,
+        Code::WrongState
+        | Code::Stale
+        | Code::Superseded
+        | Code::NoCapacity
+        | Code::NotLoggedIn
+        | Code::TimeBackward
+        | Code::NoPolicy => grpc::FAILED_PRECONDITION,
+        Code::MessageTooLarge
+        | Code::WaitingFull
+        | Code::ClassesFull
+        | Code::AgentsFull
+        | Code::SkillsFull
+        | Code::SessionsFull
+        | Code::Busy
+        | Code::TenantsFull => grpc::RESOURCE_EXHAUSTED,
+        Code::Draining => grpc::UNAVAILABLE,
+        Code::SequenceGone => grpc::OUT_OF_RANGE,
+        Code::DeadlinePassed => grpc::DEADLINE_EXCEEDED,
+        Code::WatcherSlow => grpc::ABORTED,
+        Code::Internal => grpc::INTERNAL,
+    }
+}
+
+fn any(name: &str, message: &impl Message) -> Any {
+    Any {
+        type_url: format!("type.googleapis.com/google.rpc.{name}"),
+        value: message.encode_to_vec(),
+    }
 }
 
 /// The status of a rejection, with `ErrorInfo` and, where a retry helps, `RetryInfo`.
-pub fn status(rejection: &Rejection) -> pb::google::rpc::Status {
-    let _ = rejection;
-    todo!()
+pub fn status(rejection: &Rejection) -> Status {
+    let code = rejection.code;
+    let mut metadata = BTreeMap::from([("code".to_owned(), code.number().to_string())]);
+    if !rejection.subject.is_empty() {
+        metadata.insert("subject".to_owned(), rejection.subject.clone());
+    }
+    let info = ErrorInfo {
+        reason: code.name().to_owned(),
+        domain: "csroute".to_owned(),
+        metadata,
+    };
+    let mut details = vec![any("ErrorInfo", &info)];
+    if let Some(ms) = code.retry_after_ms() {
+        let delay = Duration {
+            seconds: i64::from(ms / 1000),
+            nanos: (ms % 1000) as i32 * 1_000_000,
+        };
+        details.push(any(
+            "RetryInfo",
+            &RetryInfo {
+                retry_delay: Some(delay),
+            },
+        ));
+    }
+    Status {
+        code: grpc_code(code),
+        message: message(rejection),
+        details,
+    }
+}
+
+/// What is wrong, and where.
+fn message(rejection: &Rejection) -> String {
+    if rejection.subject.is_empty() {
+        rejection.message.to_string()
+    } else {
+        format!("{}: {}", rejection.subject, rejection.message)
+    }
 }
