@@ -1,0 +1,430 @@
+"""Random policies and random commands over small id spaces, so that collisions happen and due times are hit exactly.
+
+Whatever draws them (`random.Random`, or Hypothesis's) only needs `choice`, `randint` and `random`.
+
+>>> from random import Random
+>>> policy = random_policy(Random(7))
+>>> 1 <= len(policy.layers) <= 3
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeVar
+
+from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2
+from google.protobuf import text_format
+
+from tests.oracle import Oracle
+
+__all__ = ["Command", "random_command", "random_policy", "submit"]
+
+T = TypeVar("T")
+TICKETS = [f"t{number}" for number in range(1, 7)]
+AGENTS = ["ann", "bob", "cat", "dan"]
+SESSIONS = ["east", "west"]
+SKILLS = ["bill", "tech", "lang[en]", "lang[fr]"]
+CHANNELS = ["chat", "phone"]
+CLOCKS = {
+    "answer": ("arrival", "assignment"),
+    "reply": ("arrival", "first_reply"),
+    "solve": ("arrival", "completion"),
+    "refund": ("refund_asked", "refund_paid"),
+    "talk": ("assignment", "completion"),
+    "never": ("arrival", "arrival"),
+}
+MOMENTS = ["first_reply", "refund_asked", "refund_paid"]
+VALUES = {"kind": ["x", "y"], "mood": ["calm", "angry"], "lang": ["en", "fr", "de"]}
+DURATIONS_MS = [1000, 2000, 3000, 5000]
+SECOND_US = 1_000_000
+START_US = 1_700_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing done to the router: an RPC's name or `advance`, `resume` (whose request is timers_max, grace_ms)."""
+
+    at_us: int
+    method: str
+    request: Any
+
+    def __str__(self) -> str:
+        at = f"{(self.at_us - START_US) / SECOND_US:+.6f}s"
+        if self.method == "InstallPolicy":
+            name = policy_pb2.CompiledPolicy.FromString(self.request.policy).name
+            return f"{at} InstallPolicy {name} reclassify={self.request.reclassify}"
+        if isinstance(self.request, int):
+            return f"{at} {self.method} {self.request}"
+        return f"{at} {self.method} {text_format.MessageToString(self.request, as_one_line=True)}"
+
+
+def maybe(rng: Random, share: float) -> bool:
+    return rng.random() < share
+
+
+def some(rng: Random, items: Sequence[T], at_most: int) -> list[T]:
+    """A few different ones, in their order."""
+    picked = {rng.randint(0, len(items) - 1) for _ in range(rng.randint(0, at_most))}
+    return [items[index] for index in sorted(picked)]
+
+
+# Policies
+
+
+def random_need(rng: Random) -> policy_pb2.Need:
+    if maybe(rng, 0.25):
+        return policy_pb2.Need(skill="lang", level=rng.randint(1, 3), attribute="lang")
+    return policy_pb2.Need(skill=rng.choice(SKILLS), level=rng.choice([1, 1, 2, 2, 3]))
+
+
+def random_needs(rng: Random) -> policy_pb2.NeedsTable:
+    needs = policy_pb2.NeedsTable()
+    for _ in range(rng.choice([0, 1, 1, 1, 2])):
+        needs.groups.add(any_of=[random_need(rng) for _ in range(rng.choice([1, 1, 2, 3]))])
+    if maybe(rng, 0.15):
+        needs.none_of.append(random_need(rng))
+    return needs
+
+
+def random_step(rng: Random, move_to: Sequence[str]) -> policy_pb2.StepTable:
+    step = policy_pb2.StepTable(boost_ms=rng.choice([0, 0, 500, 2000, -1000]))
+    if maybe(rng, 0.3):
+        step.clock, step.share_milli = rng.choice(sorted(CLOCKS)), rng.choice([1, 333, 500, 800, 1000])
+    else:
+        step.age_ms = rng.choice([0, 1000, 1000, 2000, 3000, 5000])
+    if maybe(rng, 0.5):
+        step.needs.CopyFrom(random_needs(rng))
+    if maybe(rng, 0.3):
+        step.alert = rng.choice(["lead", "manager"])
+    action = rng.random()
+    if action < 0.1:
+        step.overflow_to = rng.choice(["voicemail", "partner"])
+    elif action < 0.3 and move_to:
+        step.move_to = rng.choice(move_to)
+    return step
+
+
+def random_clock_use(rng: Random, name: str) -> policy_pb2.ClockUse:
+    mode: Any = rng.choice([1, 1, 1, 2, 3])
+    use = policy_pb2.ClockUse(clock=name, mode=mode)
+    if mode != policy_pb2.ClockUse.MODE_OFF:
+        use.target_ms = rng.choice(DURATIONS_MS)
+        use.warnings_ms[:] = sorted(set(some(rng, [1, 500, 1000, 1500, 2000, 2500], 3)))
+        use.warnings_ms[:] = [each for each in use.warnings_ms if each <= use.target_ms]
+    return use
+
+
+def random_effects(rng: Random, move_to: Sequence[str] = (), clocks: Sequence[str] = ()) -> policy_pb2.Effects:
+    effects = policy_pb2.Effects()
+    if maybe(rng, 0.6):
+        effects.needs.CopyFrom(random_needs(rng))
+    if maybe(rng, 0.4):
+        effects.head_start_ms = rng.choice([-2000, 500, 1000, 3000])
+    if maybe(rng, 0.2) and clocks:
+        effects.by_deadline.clock, effects.by_deadline.otherwise_ms = rng.choice(clocks), rng.choice([0, 4000])
+    if maybe(rng, 0.3):
+        effects.slope_milli = rng.choice([0, 500, 1000, 1500, 2000])
+    effects.steps.extend(random_step(rng, move_to) for _ in range(rng.choice([0, 0, 0, 1, 2, 3])))
+    effects.clocks.extend(random_clock_use(rng, name) for name in some(rng, clocks, 4))
+    if maybe(rng, 0.5):
+        effects.order[:] = some(rng, [1, 2, 3, 4, 5], 3)[:: rng.choice([1, -1])]
+    if maybe(rng, 0.5):
+        effects.affinity.hold_ms = rng.choice([0, 1000, 2000, 3000])
+        effects.affinity.transfer_hold_ms = rng.choice([0, 1000, 3000])
+        if maybe(rng, 0.4):
+            effects.affinity.needs.CopyFrom(random_needs(rng))
+    if maybe(rng, 0.6):
+        effects.offer.ttl_ms = rng.choice([0, 500, 1000, 1000, 2000])
+        effects.offer.away_on_expiry = effects.offer.ttl_ms > 0 and maybe(rng, 0.4)
+    if maybe(rng, 0.3):
+        effects.cost = rng.randint(1, 3)
+    if maybe(rng, 0.5):
+        effects.wrap_up_ms = rng.choice([0, 1000, 2000])
+    if maybe(rng, 0.5):
+        effects.decline_exclude_ms = rng.choice([0, 1000, 3000])
+    for _ in range(rng.choice([0, 0, 1, 2])):
+        effects.fits.add(skill=random_need(rng), fit_ms=rng.choice([-1000, 500, 1000, 4000]))
+    if maybe(rng, 0.3):
+        effects.skip_unstaffed = maybe(rng, 0.7)
+    return effects
+
+
+def random_condition(rng: Random, depth: int = 0) -> policy_pb2.Condition:
+    condition, kind = policy_pb2.Condition(), rng.random()
+    if depth < 2 and kind < 0.3:
+        parts = [random_condition(rng, depth + 1) for _ in range(rng.randint(1, 2))]
+        (condition.all if kind < 0.15 else condition.any).conditions.extend(parts)
+        return condition
+    attribute = rng.choice(["kind", "kind", "mood", "lang", "channel", "customer"])
+    values = {"channel": CHANNELS, "customer": ["vip", "bob"], **VALUES}[attribute]
+    op: Any = rng.choice([1, 1, 1, 2, 3, 4])
+    condition.test.attribute, condition.test.op = attribute, op
+    if op in (policy_pb2.Test.OP_IN, policy_pb2.Test.OP_NOT_IN):
+        condition.test.values[:] = some(rng, values, 2) or [rng.choice(values)]
+    return condition
+
+
+def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolicy:
+    """A small valid policy that uses any of the features."""
+    policy = policy_pb2.CompiledPolicy(format=1, name=name)
+    policy.attributes.add(name="kind", values=VALUES["kind"], required=maybe(rng, 0.1))
+    policy.attributes.add(name="mood", values=VALUES["mood"], threshold_milli=600, sticky=maybe(rng, 0.5))
+    policy.attributes.add(name="lang")
+    for channel in CHANNELS if maybe(rng, 0.9) else CHANNELS[:1]:
+        policy.channels.add(name=channel, cost=rng.randint(1, 3), limit=rng.randint(1, 3))
+    clocks = [each for each in CLOCKS if maybe(rng, 0.8)] or ["answer"]
+    for clock in clocks:
+        policy.clocks.add(name=clock, starts=CLOCKS[clock][0], stops=CLOCKS[clock][1], hard=maybe(rng, 0.3))
+    for place in range(rng.choice([1, 1, 2, 3])):
+        layer = policy.layers.add(name=f"layer{place}", every=place > 0 and maybe(rng, 0.5))
+        names = [f"rule{place}{number}" for number in range(rng.choice([1, 2, 2, 3]))] + [f"otherwise{place}"]
+        for number, rule_name in enumerate(names):
+            rule = layer.rules.add(name=rule_name, why=f"R{number}")
+            # Moves go to later rules of the same layer: no cycles.
+            rule.effects.CopyFrom(random_effects(rng, [] if layer.every else names[number + 1 :], clocks))
+            if number < len(names) - 1:
+                rule.when.CopyFrom(random_condition(rng))
+            for index in reversed(range(len(rule.effects.steps))):
+                if rule.effects.steps[index].clock not in ["", *clocks]:
+                    del rule.effects.steps[index]
+    if maybe(rng, 0.5):
+        policy.defaults.CopyFrom(random_effects(rng, (), clocks))
+        for index in reversed(range(len(policy.defaults.steps))):
+            if policy.defaults.steps[index].clock not in ["", *clocks]:
+                del policy.defaults.steps[index]
+    limits = policy.limits
+    limits.waiting_max = rng.choice([0, 0, 0, 3])
+    limits.classes_max = rng.choice([0, 0, 0, 0, 3])
+    limits.agents_max = rng.choice([0, 0, 3])
+    limits.sessions_max = rng.choice([0, 0, 0, 1])
+    limits.closed_max = rng.choice([0, 2, 3])
+    limits.closed_keep_ms = rng.choice([1000, 3000, 5000])
+    policy.lost_grace_ms = rng.choice([1000, 2000, 3000])
+    policy.suspend_ms = rng.choice([1000, 3000])
+    policy.short_abandon_ms, policy.answer_target_ms = 1000, 2000
+    policy.skills[:] = ["bill", "lang[*]", "tech"]
+    return policy
+
+
+# Commands
+
+
+def random_attributes(rng: Random, update: bool) -> list[ticket_pb2.Attribute]:
+    attributes = []
+    for name in some(rng, ["kind", "mood", "lang", "note"], 3):
+        values = VALUES.get(name, ["hello"])
+        value = rng.choice([*values, *values, *([""] if update else []), *(["odd"] if maybe(rng, 0.1) else [])])
+        attribute = ticket_pb2.Attribute(name=name, value=value)
+        if name == "mood" and maybe(rng, 0.7):
+            attribute.confidence_milli = rng.choice([0, 599, 600, 1000])
+        attributes.append(attribute)
+    return attributes
+
+
+def random_skill_levels(rng: Random, at_most: int) -> list[ticket_pb2.SkillLevel]:
+    return [ticket_pb2.SkillLevel(skill=each, level=rng.choice([1, 2, 2, 3])) for each in some(rng, SKILLS, at_most)]
+
+
+def submit(rng: Random, oracle: Oracle, ids: Sequence[str] = TICKETS) -> ticket_pb2.NewTicket:
+    """A new ticket, or the same again."""
+    new = [id for id in ids if id not in oracle.tickets]
+    id = rng.choice(new) if new and maybe(rng, 0.8) else rng.choice(ids)
+    if id in oracle.tickets and maybe(rng, 0.9):
+        return oracle.tickets[id].sent
+    sent = ticket_pb2.NewTicket(id=id, channel=rng.choice(["chat", "chat", "phone", "chat", "fax"][: rng.randint(3, 5)]))
+    sent.customer = rng.choice(["", "vip", "bob"])
+    sent.source = rng.choice(["", "web", "app"])
+    sent.attributes.extend(random_attributes(rng, update=False))
+    if maybe(rng, 0.1):
+        sent.skills.extend(random_skill_levels(rng, 1))
+    if maybe(rng, 0.4):
+        sent.preferred_agent = rng.choice([*AGENTS, "nobody"])
+    if maybe(rng, 0.2):
+        sent.excluded_agents[:] = some(rng, [*AGENTS, "nobody"], 2)
+    if maybe(rng, 0.25):
+        ahead_us = rng.choice([-SECOND_US, 0, 1, 999, 1000, SECOND_US, 2 * SECOND_US])
+        sent.not_before_us = oracle.now_us + ahead_us
+    if maybe(rng, 0.2):
+        sent.context = b"context"
+    return sent
+
+
+def agent_spec(rng: Random) -> agent_pb2.AgentSpec:
+    spec = agent_pb2.AgentSpec(id=rng.choice(AGENTS), capacity=rng.choice([0, 2, 3, 3, 4, 6]))
+    spec.skills.extend(random_skill_levels(rng, 8))
+    if maybe(rng, 0.3):
+        for channel in some(rng, CHANNELS, 2):
+            spec.channels.add(channel=channel, limit=rng.choice([0, 1, 2]))
+    return spec
+
+
+def attempt_of(rng: Random, oracle: Oracle, ticket: str) -> int:
+    newest = oracle.tickets[ticket].attempt if ticket in oracle.tickets else 1
+    return max(0, newest + rng.choice([0] * 12 + [-1, 1]))
+
+
+def verb(rng: Random, oracle: Oracle, states: Sequence[int]) -> dict[str, Any]:
+    """A ticket, mostly one in such a state, and its attempt."""
+    apt = [id for id, ticket in oracle.tickets.items() if ticket.state in states]
+    ticket = rng.choice(apt) if apt and maybe(rng, 0.85) else rng.choice(TICKETS)
+    return {"ticket": ticket, "attempt": attempt_of(rng, oracle, ticket)}
+
+
+def transfer(rng: Random, oracle: Oracle) -> agent_pb2.TransferRequest:
+    request = agent_pb2.TransferRequest(**verb(rng, oracle, [5]))
+    to = rng.randint(1, 3)
+    if to == 1:
+        request.agent = rng.choice([*AGENTS, "nobody"] if maybe(rng, 0.1) else AGENTS)
+    elif to == 2:
+        request.queue = any_queue(rng, oracle)
+    else:
+        for _ in range(rng.choice([0, 1, 1, 2])):
+            request.requirement.needs.add(skills=random_skill_levels(rng, 3) or [ticket_pb2.SkillLevel(skill="bill")])
+        request.requirement.none_of.extend(random_skill_levels(rng, 1) if maybe(rng, 0.2) else [])
+        request.requirement.SetInParent()
+    return request
+
+
+def any_queue(rng: Random, oracle: Oracle) -> str:
+    return rng.choice([*(oracle.policy.queues if oracle.policy else []), *(["nowhere"] if maybe(rng, 0.1) else [])] or ["q"])
+
+
+def login(rng: Random, oracle: Oracle) -> agent_pb2.LoginRequest:
+    presence: Any = rng.choice([0, 1, 1, 1, 2, 3])
+    sessions = list(oracle.sessions) if maybe(rng, 0.9) else SESSIONS
+    return agent_pb2.LoginRequest(
+        session=rng.choice(sessions or SESSIONS),
+        agent=rng.choice(AGENTS),
+        presence=presence,
+        reason=rng.choice(["", "", "", "lunch"]),
+    )
+
+
+def set_presence(rng: Random, oracle: Oracle) -> agent_pb2.SetPresenceRequest:
+    presence: Any = rng.choice([1, 1, 1, 1, 2, 3, 4])
+    agent = rng.choice(AGENTS)
+    session = oracle.agents[agent].session if agent in oracle.agents else None
+    return agent_pb2.SetPresenceRequest(
+        session=session.id if session and maybe(rng, 0.9) else rng.choice(SESSIONS),
+        agent=agent,
+        presence=presence,
+        reason=rng.choice(["", "", "", "lunch"]),
+    )
+
+
+def clock(rng: Random, oracle: Oracle, *, paused: bool) -> dict[str, str]:
+    """A ticket and a clock, mostly one that runs or is paused."""
+    apt = [
+        (id, name)
+        for id, ticket in oracle.tickets.items()
+        for name, record in ticket.clocks.items()
+        if record.started_us is not None and record.stopped_us is None and (record.paused_us is not None) == paused
+    ]
+    ticket, name = rng.choice(apt) if apt and maybe(rng, 0.8) else (rng.choice(TICKETS), rng.choice(sorted(CLOCKS)))
+    return {"ticket": ticket, "clock": name}
+
+
+def ticket_in(rng: Random, oracle: Oracle, *states: int) -> str:
+    return str(verb(rng, oracle, states)["ticket"])
+
+
+# How often, the method, and its request.
+COMMANDS: list[tuple[int, str, Callable[[Random, Oracle], Any]]] = [
+    (16, "Route", lambda rng, oracle: ticket_pb2.RouteRequest(ticket=submit(rng, oracle))),
+    (3, "RouteBatch", lambda rng, oracle: ticket_pb2.RouteBatchRequest(
+        tickets=[submit(rng, oracle) for _ in range(rng.randint(1, 4))], tag=rng.randint(0, 9))),
+    (6, "Update", lambda rng, oracle: update(rng, oracle)),
+    (3, "Cancel", lambda rng, oracle: ticket_pb2.CancelRequest(
+        id=rng.choice(TICKETS), reason=rng.choice(["", "left"]))),
+    (3, "Suspend", lambda rng, oracle: ticket_pb2.SuspendRequest(id=ticket_in(rng, oracle, 2))),
+    (3, "Resume", lambda rng, oracle: ticket_pb2.ResumeRequest(id=ticket_in(rng, oracle, 3))),
+    (6, "UpsertAgents", lambda rng, oracle: agent_pb2.UpsertAgentsRequest(
+        agents=[agent_spec(rng) for _ in range(rng.randint(1, 3))])),
+    (1, "RemoveAgents", lambda rng, oracle: agent_pb2.RemoveAgentsRequest(ids=some(rng, AGENTS, 1) or ["nobody"])),
+    (4, "OpenSession", lambda rng, oracle: agent_pb2.OpenSessionRequest(
+        session=rng.choice(SESSIONS), lease_ms=rng.choice([0, 0, 0, 1000, 10_000]))),
+    (3, "RenewLease", lambda rng, oracle: agent_pb2.RenewLeaseRequest(session=rng.choice(SESSIONS))),
+    (1, "CloseSession", lambda rng, oracle: agent_pb2.CloseSessionRequest(session=rng.choice(SESSIONS))),
+    (10, "Login", login),
+    (5, "SetPresence", set_presence),
+    (14, "Accept", lambda rng, oracle: agent_pb2.AcceptRequest(
+        **verb(rng, oracle, [4]), context=rng.choice([b"", b"hi"]))),
+    (5, "Decline", lambda rng, oracle: agent_pb2.DeclineRequest(
+        **verb(rng, oracle, [4]), reason=rng.choice(["", "busy"]))),
+    (6, "Complete", lambda rng, oracle: agent_pb2.CompleteRequest(
+        **verb(rng, oracle, [5]), outcome=rng.choice(["", "solved"]), context=rng.choice([b"", b"bye"]))),
+    (5, "Transfer", transfer),
+    (4, "Mark", lambda rng, oracle: agent_pb2.MarkRequest(
+        **verb(rng, oracle, [5]), moment=rng.choice([*MOMENTS * 4, "arrival", "nothing"]))),
+    (3, "PauseClock", lambda rng, oracle: agent_pb2.PauseClockRequest(
+        **clock(rng, oracle, paused=False))),
+    (4, "ResumeClock", lambda rng, oracle: agent_pb2.ResumeClockRequest(
+        **clock(rng, oracle, paused=True))),
+    (3, "EndWrapUp", lambda rng, oracle: agent_pb2.EndWrapUpRequest(**verb(rng, oracle, [6]))),
+    (3, "Assign", lambda rng, oracle: admin_pb2.AssignRequest(
+        ticket=ticket_in(rng, oracle, 2), agent=rng.choice(AGENTS))),
+    (4, "Move", lambda rng, oracle: admin_pb2.MoveRequest(
+        ticket=ticket_in(rng, oracle, 1, 2, 3), queue=any_queue(rng, oracle))),
+    (5, "Act", lambda rng, oracle: agent_pb2.ActRequest(
+        actions=[action(rng, oracle) for _ in range(rng.randint(1, 4))])),
+    (12, "advance", lambda rng, oracle: rng.choice([1, 2, 3, 1000])),
+    (1, "resume", lambda rng, oracle: rng.choice([0, 1000, 5000])),
+]  # fmt: skip
+WEIGHTED = [index for index, (weight, _, _) in enumerate(COMMANDS) for _ in range(weight)]
+ACTIONS = {
+    "Login": "login", "SetPresence": "set_presence", "Accept": "accept", "Decline": "decline",
+    "Complete": "complete", "Transfer": "transfer", "Mark": "mark", "PauseClock": "pause_clock",
+    "ResumeClock": "resume_clock", "EndWrapUp": "end_wrap_up", "RenewLease": "renew_lease",
+}  # fmt: skip
+# The states in which a ticket makes sense of a command.
+ASKS = {
+    "Accept": {4}, "Decline": {4}, "Complete": {5}, "Transfer": {5}, "Mark": {5}, "EndWrapUp": {6}, "Suspend": {2},
+    "Resume": {3}, "Assign": {2}, "Move": {1, 2, 3}, "Update": {1, 2, 3, 4, 5}, "PauseClock": {1, 2, 3, 4, 5, 6},
+    "ResumeClock": {1, 2, 3, 4, 5, 6}, "Cancel": {1, 2, 3, 4, 5, 6},
+}  # fmt: skip
+IN_SESSION = {"Login", "SetPresence", "RenewLease", "CloseSession"}
+ACTION_COMMANDS = [command for command in COMMANDS if command[1] in ACTIONS]
+
+
+def update(rng: Random, oracle: Oracle) -> ticket_pb2.UpdateRequest:
+    id = ticket_in(rng, oracle, 1, 2, 3, 4, 5)
+    revision = oracle.tickets[id].revision + rng.choice([0, 1, 1, 1, 2]) if id in oracle.tickets else 1
+    return ticket_pb2.UpdateRequest(id=id, revision=max(1, revision), attributes=random_attributes(rng, update=True))
+
+
+def action(rng: Random, oracle: Oracle) -> agent_pb2.AgentAction:
+    _, method, make = rng.choice(ACTION_COMMANDS)
+    made = agent_pb2.AgentAction(tag=rng.randint(0, 9))
+    getattr(made, ACTIONS[method]).CopyFrom(make(rng, oracle))
+    return made
+
+
+def random_time(rng: Random, oracle: Oracle) -> int:
+    """Often the same time again, often exactly a due time or a µs beside it, seldom aligned to a ms otherwise."""
+    now_us, due_us = max(oracle.now_us, START_US), oracle.next_due_us()
+    kind = rng.random()
+    if kind < 0.6:
+        return now_us
+    if kind < 0.8 and due_us is not None and due_us < now_us + 20 * SECOND_US:
+        return max(now_us, due_us + rng.choice([0, 0, 0, -1, 1]))
+    return now_us + rng.choice([1, 500, 999, 1000, 1001, 500_000, SECOND_US, 2 * SECOND_US, 3 * SECOND_US])
+
+
+def random_command(rng: Random, oracle: Oracle, policies: Sequence[bytes]) -> Command:
+    """What may come next: one of the commands, or seldom another policy."""
+    at_us = random_time(rng, oracle)
+    if oracle.policy is None and maybe(rng, 0.8) or maybe(rng, 0.01):
+        request = policy_pb2.InstallPolicyRequest(policy=rng.choice(policies), reclassify=maybe(rng, 0.5))
+        return Command(at_us, "InstallPolicy", request)
+    states = {ticket.state for ticket in oracle.tickets.values()}
+    _, method, make = COMMANDS[rng.choice(WEIGHTED)]
+    for _ in range(4):
+        # What nobody could do now is seldom tried.
+        apt = (method not in ASKS or states & ASKS[method]) and (method not in IN_SESSION or oracle.sessions)
+        if apt and (method != "Login" or oracle.agents):
+            break
+        _, method, make = COMMANDS[rng.choice(WEIGHTED)]
+    return Command(at_us, method, make(rng, oracle))
