@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# docker build -t csroute . && docker run -p 50051:50051 csroute
+# docker build -t csroute . && docker run -p 7700:7700 -e CSROUTE_POLICY=double11 csroute
 
 FROM rust:1.95-slim-bookworm AS rust
 
@@ -28,13 +28,16 @@ FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home csroute
 COPY --from=build /opt/csroute /opt/csroute
 COPY docker/healthcheck.py /opt/csroute/healthcheck.py
-ENV PATH=/opt/csroute/bin:$PATH PYTHONUNBUFFERED=1
+# Elsewhere the server listens on loopback alone; in a container that would reach nobody.
+ENV PATH=/opt/csroute/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    CSROUTE_LISTEN=0.0.0.0:7700 \
+    CSROUTE_METRICS_LISTEN=0.0.0.0:7780
 USER 10001
-# 50051: gRPC. 9464: Prometheus.
-EXPOSE 50051 9464
+# 7700: gRPC. 7780: Prometheus.
+EXPOSE 7700 7780
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "/opt/csroute/healthcheck.py", "127.0.0.1:50051"]
-# Outside a container the server listens on loopback; inside one that would reach nobody.
+    CMD ["python", "/opt/csroute/healthcheck.py", "127.0.0.1:7700"]
 ENTRYPOINT ["csroute"]
-CMD ["serve", "--listen", "0.0.0.0:50051"]
+CMD ["serve"]

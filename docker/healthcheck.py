@@ -1,6 +1,6 @@
 """Exits 0 if the server at the address given says SERVING, by the standard gRPC health protocol.
 
-python healthcheck.py 127.0.0.1:50051
+python healthcheck.py 127.0.0.1:7700
 """
 
 import sys
