@@ -1,5 +1,309 @@
-from csroute.policy.policy import Finding, Policy
+"""What is wrong with a policy, beyond types: where, what, and what would be right.
+
+`check(policy)` looks at everything at once: names and bounds, each rule, each layer, the layers together, and, where
+nothing else is wrong, the cases. What it lets pass, the engine takes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from csroute.policy import limits as at
+from csroute.policy.attributes import facts_of
+from csroute.policy.cases import check_cases
+from csroute.policy.durations import Duration
+from csroute.policy.layers import Gives, Otherwise, Rule, rules_of
+from csroute.policy.policy import Finding
+from csroute.policy.reach import reach, tests
+from csroute.policy.rules import check_gives
+from csroute.policy.skills import Family, skills_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from csroute.policy.layers import Layer
+    from csroute.policy.policy import Policy
+
+__all__ = ["check"]
+
+SINGLE = ("slope", "order", "affinity", "offer", "cost", "wrap_up", "decline_exclude", "skip_unstaffed")
+"""What comes from one layer."""
+SUMMED = ("needs", "head_start", "steps", "clocks", "fits")
+"""What several layers may give; the defaults' counts only where none does."""
+UINT32_MAX = 2**32 - 1
 
 
 def check(policy: Policy) -> list[Finding]:
-    return []
+    """Everything wrong or doubtful, in the order of the page."""
+    found = [*_declared(policy), *_layers(policy)]
+    if any(not finding.warning for finding in found):
+        return found
+    return [*found, *_doubts(policy), *check_cases(policy)]
+
+
+def _text(what: str, text: str, bytes_max: int) -> Iterator[str]:
+    size = len(text.encode())
+    if not 1 <= size <= bytes_max:
+        yield f"{what} {text!r} has {size} bytes: give it 1 to {bytes_max}"
+
+
+def _between(what: str, value: Duration, low_ms: int, high_ms: int) -> Iterator[str]:
+    if not low_ms <= value.ms <= high_ms:
+        yield f"{what} is {value}: give {Duration(low_ms)} to {Duration(high_ms)}"
+
+
+# --- What a policy declares -------------------------------------------------------------------------------------------
+
+
+def _declared(policy: Policy) -> Iterator[Finding]:
+    origin = policy.origin
+    for subject, messages in (
+        ("name", _text("the policy's name", policy.name, at.NAME_BYTES_MAX)),
+        ("attributes", _attributes(policy)),
+        ("channels", _channels(policy)),
+        ("skills", _skills(policy)),
+        ("limits", _limits(policy)),
+        ("lost_grace", _between("it", policy.lost_grace, 0, at.DURATION_MS_MAX)),
+        ("suspend", _between("it", policy.suspend, 0, at.DURATION_MS_MAX)),
+        ("short_abandon", _between("it", policy.short_abandon, 0, at.DURATION_MS_MAX)),
+        ("answer_target", _between("it", policy.answer_target, 0, at.DURATION_MS_MAX)),
+    ):
+        yield from (Finding(origin, subject, message) for message in messages)
+    clocks = policy.declared_clocks()
+    if len(clocks) > at.CLOCKS_MAX:
+        yield Finding(origin, "clocks", f"there are {len(clocks)}: at most {at.CLOCKS_MAX}")
+    for clock in clocks:
+        subject = f"clock {clock.name}"
+        texts = {"its name": clock.name, "starts": clock.starts, "stops": clock.stops}
+        for what, text in texts.items():
+            yield from (Finding(clock.origin, subject, message) for message in _text(what, text, at.NAME_BYTES_MAX))
+        if clock.starts in (clock.stops, "completion") or clock.stops == "arrival":
+            wrong = f"it starts at {clock.starts} and stops at {clock.stops}, so it never runs"
+            yield Finding(clock.origin, subject, f"{wrong}: let it stop at a later moment")
+
+
+def _attributes(policy: Policy) -> Iterator[str]:
+    facts = facts_of(policy.attributes)
+    if len(facts) > at.POLICY_ATTRIBUTES_MAX:
+        yield f"there are {len(facts)}: at most {at.POLICY_ATTRIBUTES_MAX}"
+    for fact in facts.values():
+        yield from _text(f"{fact!r}'s name", fact.name, at.NAME_BYTES_MAX)
+        for value in fact.values:
+            yield from _text(f"{fact!r}'s value", value, at.VALUE_BYTES_MAX)
+    name = policy.attributes.__name__
+    channel = facts.get("channel")
+    if channel is None or not (channel.values and channel.required):
+        yield f"{name} must say its channel: declare `channel: Attr[Literal[…]]`, without a default"
+    customer = facts.get("customer")
+    if customer is not None and (customer.values or customer.required or customer.threshold_milli):
+        yield f"{customer!r} is the ticket's own field: declare `customer: Attr[str] = optional()`"
+
+
+def _channels(policy: Policy) -> Iterator[str]:
+    channel = facts_of(policy.attributes).get("channel")
+    declared = set(channel.values if channel else ())
+    if len(policy.channels) > at.CHANNELS_MAX:
+        yield f"there are {len(policy.channels)}: at most {at.CHANNELS_MAX}"
+    for name in sorted(declared - policy.channels.keys()):
+        yield f"{channel!r} can be {name!r}, which is not here: give it a Channel(cost=…, limit=…)"
+    for name in sorted(policy.channels.keys() - declared if declared else ()):
+        yield f"{name!r} is no value of {channel!r}: add it there, or remove it here"
+    for name, given in policy.channels.items():
+        yield from _text("the name", name, at.NAME_BYTES_MAX)
+        for what, value in (("cost", given.cost), ("limit", given.limit)):
+            if not 1 <= value <= at.UNITS_MAX:
+                yield f"{name}'s {what} is {value}: give 1 to {at.UNITS_MAX}"
+
+
+def _skills(policy: Policy) -> Iterator[str]:
+    for name, skill in skills_of(policy.skills).items():
+        whole = [f"{name}[{key}]" for key in skill.keys] if isinstance(skill, Family) else [name]
+        for text in whole:
+            yield from _text("the skill", text, at.NAME_BYTES_MAX)
+
+
+def _limits(policy: Policy) -> Iterator[str]:
+    for name, value in vars(policy.limits).items():
+        if isinstance(value, int) and not 1 <= value <= UINT32_MAX:
+            yield f"{name} is {value}: give 1 to {UINT32_MAX}, or leave it out for the engine's own"
+    if policy.limits.closed_keep is not None:
+        yield from _between("closed_keep", policy.limits.closed_keep, 1, at.DURATION_MS_MAX)
+
+
+# --- Layers -----------------------------------------------------------------------------------------------------------
+
+
+def _layers(policy: Policy) -> Iterator[Finding]:
+    layers = policy.layers
+    if not 1 <= len(layers) <= at.LAYERS_MAX:
+        yield Finding(policy.origin, "layers", f"there are {len(layers)}: give 1 to {at.LAYERS_MAX}")
+        return
+    for name, count in Counter(layer.__name__ for layer in layers).items():
+        if count > 1:
+            yield Finding(policy.origin, "layers", f"{name} is there {count} times: give each layer its own name")
+    if layers[0]._every:
+        wrong = "its rules are the queues, and a ticket stands in one"
+        yield Finding(
+            layers[0]._origin, layers[0].__name__, f"{wrong}: leave out every=True, or put another layer first"
+        )
+    for layer in layers:
+        yield from _shape(layer)
+        for rule in rules_of(layer):
+            yield from check_gives(policy, rule, layer)
+        yield from _reached(layer)
+    yield from check_gives(policy, policy.defaults, None)
+    yield from _one_layer_each(policy)
+    yield from _sums(policy)
+
+
+def _shape(layer: type[Layer]) -> Iterator[Finding]:
+    rules = rules_of(layer)
+    if len(rules) > at.RULES_MAX:
+        yield Finding(layer._origin, layer.__name__, f"it has {len(rules)} rules: at most {at.RULES_MAX}")
+    others = [place for place, rule in enumerate(rules) if isinstance(rule, Otherwise)]
+    if not others:
+        right = "end it with `name = Otherwise()`, for tickets that no rule holds for"
+        yield Finding(layer._origin, layer.__name__, f"it has no Otherwise: {right}")
+        return
+    for rule in rules[others[0] + 1 :]:
+        wrong = f"{rules[others[0]]}, an Otherwise, always holds and stands above"
+        yield Finding(rule.origin, str(rule), f"it is never reached: {wrong}: put Otherwise last, once")
+    for rule in rules:
+        named = _text("the name", rule.name, at.NAME_BYTES_MAX)
+        yield from (Finding(rule.origin, str(rule), message) for message in named)
+
+
+def _moved_to(layer: type[Layer]) -> set[Gives]:
+    targets = (step.target() for rule in rules_of(layer) for step in rule.steps)
+    return {target for target in targets if target is not None}
+
+
+def _reached(layer: type[Layer]) -> Iterator[Finding]:
+    tried = reach(layer)
+    rules = rules_of(layer)
+    if tried is None:
+        wrong = "its tests combine in too many ways to try which rules are reached"
+        yield Finding(layer._origin, layer.__name__, f"{wrong}: test fewer attributes in one layer", warning=True)
+        return
+    moved_to = _moved_to(layer)
+    for place, rule in enumerate(rules):
+        if isinstance(rule, Otherwise) or place in tried.applied or rule in moved_to:
+            continue
+        if place in tried.held:
+            above = ", ".join(str(rules[first]) for first in sorted(tried.before[place]))
+            yield Finding(
+                rule.origin, str(rule), f"it never applies: where it holds, {above} above it does: move it up"
+            )
+        elif any(True for _ in tests(rule.when)):
+            yield Finding(rule.origin, f"{rule}: when", "no ticket meets it: its tests exclude each other")
+    for first, second in sorted(tried.together):
+        for name in SINGLE:
+            if _gives(rules[first], name) and _gives(rules[second], name):
+                wrong = f"{rules[first]} gives {name} too, and both can hold; then the first alone counts"
+                yield Finding(rules[second].origin, f"{rules[second]}: {name}", wrong, warning=True)
+
+
+def _gives(gives: Gives, name: str) -> bool:
+    value: Any = getattr(gives, name)
+    return value is not None and value != ()
+
+
+# --- Layers together --------------------------------------------------------------------------------------------------
+
+
+def _one_layer_each(policy: Policy) -> Iterator[Finding]:
+    for name in SINGLE:
+        owner: Gives | None = None
+        for layer in policy.layers:
+            first = next((rule for rule in rules_of(layer) if _gives(rule, name)), None)
+            if owner and first:
+                wrong = f"{owner.layer} gives {name} too ({owner}), and one layer's alone would count"
+                yield Finding(first.origin, f"{first}: {name}", f"{wrong}: keep {name} in one layer")
+            owner = owner or first
+    for clock in policy.declared_clocks():
+        owner = None
+        for layer in policy.layers:
+            overriding = (
+                rule
+                for rule in rules_of(layer)
+                if any(use.clock is clock and use.mode != "within" for use in rule.clocks)
+            )
+            first = next(overriding, None)
+            if owner and first:
+                wrong = f"{owner} sets {clock.name} with exactly() or off() too"
+                yield Finding(first.origin, f"{first}: clocks", f"{wrong}: keep those for a clock in one layer")
+            owner = owner or first
+
+
+def _sums(policy: Policy) -> Iterator[Finding]:
+    """The most that one ticket can get of what layers add up: of an every=True layer all rules, else the largest."""
+    for name, what, most in (
+        ("steps", lambda rule: len(rule.steps), at.CLASS_STEPS_MAX),
+        ("needs", lambda rule: len(rule.needs.groups) if rule.needs is not None else 0, at.GROUPS_MAX),
+        ("head_start", _head_start_most, at.HEAD_START_MS_MAX),
+        ("fits", lambda rule: sum(abs(fit.ahead.ms) for fit in rule.fits), at.HEAD_START_MS_MAX),
+        ("boost", _boost_most, at.BOOST_MS_MAX),
+    ):
+        total = what(policy.defaults)
+        for layer in policy.layers:
+            sizes = [what(rule) for rule in rules_of(layer)]
+            total += sum(sizes) if layer._every else max(sizes, default=0)
+        if total > most:
+            counted = name in {"steps", "needs"}
+            shown = (total, most) if counted else (Duration(total), Duration(most))
+            wrong = f"one ticket can get {shown[0]} of {name}, all layers together"
+            yield Finding(policy.origin, "layers", f"{wrong}: at most {shown[1]}")
+
+
+def _head_start_most(gives: Gives) -> int:
+    match gives.head_start:
+        case None:
+            return 0
+        case Duration(ms):
+            return abs(ms)
+        case by_deadline:
+            return max(by_deadline.otherwise.ms, at.DURATION_MS_MAX)
+
+
+def _boost_most(gives: Gives) -> int:
+    return max((abs(step.boost.ms) for step in gives.steps if step.boost is not None), default=0)
+
+
+# --- Doubts -----------------------------------------------------------------------------------------------------------
+
+
+def _doubts(policy: Policy) -> Iterator[Finding]:
+    rules = [rule for layer in policy.layers for rule in rules_of(layer)]
+    for name in SUMMED:
+        owner = next((rule for rule in rules if _gives(rule, name)), None)
+        if owner and _gives(policy.defaults, name):
+            wrong = f"only tickets get them to which no rule gives any, and {owner} does"
+            right = "put what everyone gets into a layer of its own, as its Otherwise"
+            yield Finding(policy.defaults.origin, f"defaults: {name}", f"{wrong}: {right}", warning=True)
+    for layer in policy.layers[1:]:
+        yield from _guards(layer)
+    yield from _slopes(policy, rules)
+
+
+def _guards(layer: type[Layer]) -> Iterator[Finding]:
+    """Needs that are and-ed to a queue's, and are not asked where the attribute behind them is missing."""
+    rules = [rule for rule in rules_of(layer) if isinstance(rule, Rule)]
+    settled = {test.fact for rule in rules for test in tests(rule.when) if test.op == "missing"}
+    for rule in rules:
+        facts = dict.fromkeys(test.fact for test in tests(rule.when) if test.op != "missing")
+        for fact in facts if rule.needs is not None else ():
+            if not (fact.required and not fact.threshold_milli) and fact not in settled:
+                wrong = f"it is not asked where {fact!r} is missing"
+                right = f"say what holds then, by a rule with {fact!r}.missing()"
+                yield Finding(rule.origin, f"{rule}: needs", f"{wrong}: {right}", warning=True)
+
+
+def _slopes(policy: Policy, rules: Iterable[Gives]) -> Iterator[Finding]:
+    given = {rule: rule.slope for rule in rules if rule.slope is not None}
+    slopes = {1 if policy.defaults.slope is None else policy.defaults.slope, *given.values()}
+    steepest = max(given, key=lambda rule: given[rule], default=None)
+    if steepest and len(slopes) > 1:
+        wrong = "slopes differ between tickets, so that in overload the flatter ones can wait without end"
+        right = "head starts bound how long anyone is overtaken"
+        yield Finding(steepest.origin, f"{steepest}: slope", f"{wrong}: {right}", warning=True)

@@ -88,6 +88,8 @@ class Policy:
 
     def case(self, ticket: Attributes) -> Case:
         """A ticket of which something must hold; `check` tries it."""
+        if not isinstance(ticket, self.attributes):
+            raise TypeError(f"a case of {self.name} is a {self.attributes.__name__}, not {ticket!r}")
         case = Case(self, ticket)
         self.cases.append(case)
         return case

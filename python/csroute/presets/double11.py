@@ -36,7 +36,7 @@ from csroute.policy import (
     seconds,
 )
 
-__all__ = ["Clocks", "Promise", "Rank", "S", "Speak", "Ticket", "Who", "Work", "policy"]
+__all__ = ["Clocks", "Law", "Promise", "Rank", "S", "Speak", "Ticket", "Who", "Work", "policy"]
 
 
 class Ticket(Attributes):
@@ -179,8 +179,14 @@ class Speak(Layer):
     native = Otherwise()
 
 
+class Law(Layer):
+    """The cap that the law puts on everyone."""
+
+    everyone = Otherwise(clocks=[Clocks.legal.within(minutes(3), warn=[minutes(2)])], why="a first reply in 3 min")
+
+
 class Promise(Layer):
-    """Deadlines: the shortest of what holds. The legal cap stands in the defaults, for everyone."""
+    """Deadlines that differ: no source orders them, so the strictest stands first."""
 
     follow_up = Rule(Ticket.kind.is_("follow_up"), why="feedback within a week", clocks=[
         Clocks.legal.off(), Clocks.resolution.exactly(hours(24 * 7))])  # fmt: skip
@@ -238,7 +244,7 @@ policy = Policy(
     "double11",
     attributes=Ticket,
     skills=S,
-    layers=[Who, Speak, Promise, Rank, Work],
+    layers=[Who, Speak, Law, Promise, Rank, Work],
     clocks=Clocks,
     channels={
         "chat": Channel(cost=20, limit=5),
@@ -247,7 +253,7 @@ policy = Policy(
         "in_app": Channel(cost=20, limit=5),
         "store": Channel(cost=20, limit=5),
     },
-    defaults=Otherwise(clocks=[Clocks.legal.within(minutes(3), warn=[minutes(2)])], offer=Offer(seconds(20))),
+    defaults=Otherwise(offer=Offer(seconds(20))),
     limits=Limits(waiting_max=1_200_000, classes_max=20_000),
     answer_target=seconds(30),
 )

@@ -1,0 +1,89 @@
+"""Which rules of a layer can apply at all, by trying every combination of the values that the layer tests.
+
+Values that no test names behave alike, so one of them stands for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+from csroute.policy.attributes import All, AnyHolds, Condition, Fact, Test
+from csroute.policy.evaluate import holds
+from csroute.policy.layers import Otherwise, Rule, rules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from csroute.policy.layers import Layer
+
+__all__ = ["Reach", "depth", "reach", "tests"]
+
+TRIES_MAX = 1_000_000
+"""Combinations × rules looked at, a second or so; a layer with more is not tried."""
+
+
+@dataclass
+class Reach:
+    """What trying a layer showed, rules by their place in it."""
+
+    held: set[int] = field(default_factory=set)
+    """Rules whose conditions can hold."""
+    applied: set[int] = field(default_factory=set)
+    """Rules that can apply."""
+    before: dict[int, set[int]] = field(default_factory=dict)
+    """For a rule: those above it that were first when it held too."""
+    together: set[tuple[int, int]] = field(default_factory=set)
+    """Pairs that can hold for one ticket."""
+
+
+def tests(condition: Condition) -> Iterator[Test]:
+    """Every test in a condition."""
+    match condition:
+        case Test():
+            yield condition
+        case All(parts) | AnyHolds(parts):
+            for part in parts:
+                yield from tests(part)
+
+
+def depth(condition: Condition) -> int:
+    """How deep a condition nests; a test alone: 1."""
+    match condition:
+        case All(parts) | AnyHolds(parts):
+            return 1 + max(map(depth, parts), default=0)
+    return 1
+
+
+def _domain(fact: Fact[str], named: set[str]) -> list[str | None]:
+    values: list[str | None] = [*sorted(named)]
+    if not fact.values or set(fact.values) - named:
+        values.append(next((value for value in fact.values if value not in named), "\0"))
+    return values if fact.required and not fact.threshold_milli else [*values, None]
+
+
+def reach(layer: type[Layer]) -> Reach | None:
+    """Tries a layer; None if there are too many combinations."""
+    conditions = [rule.when for rule in rules_of(layer) if isinstance(rule, Rule)]
+    named: dict[Fact[str], set[str]] = {}
+    for condition in conditions:
+        for test in tests(condition):
+            named.setdefault(test.fact, set()).update(test.values)
+    domains = {fact.name: _domain(fact, values) for fact, values in named.items()}
+    if prod(map(len, domains.values())) * len(conditions) > TRIES_MAX:
+        return None
+    found = Reach()
+    every = layer._every
+    places = [place for place, rule in enumerate(rules_of(layer)) if not isinstance(rule, Otherwise)]
+    for values in product(*domains.values()):
+        known = {name: value for name, value in zip(domains, values, strict=True) if value is not None}
+        held = [at for at, condition in zip(places, conditions, strict=True) if holds(condition, known)]
+        found.held.update(held)
+        found.applied.update(held if every else held[:1])
+        for later in held[1:]:
+            found.before.setdefault(later, set()).add(held[0])
+        if every:
+            found.together.update((one, other) for one in held for other in held if one < other)
+    return found
