@@ -72,7 +72,7 @@ def objects(text: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -85,7 +85,7 @@ def address() -> Iterator[str]:
         assert server.wait(timeout=30) == 0, "SIGTERM drains and ends well"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def grpcurl(address: str) -> Grpcurl:
     program = os.environ.get("GRPCURL") or shutil.which("grpcurl")
     assert program, "grpcurl is not here: `make conformance` builds it"

@@ -63,6 +63,7 @@ def test_the_life_of_a_ticket(grpcurl: Grpcurl) -> None:
     assert grpcurl.call(f"{AGENTS}/Complete", complete).reply()["replayed"] is True
     again = grpcurl.call(f"{ROUTING}/Route", chat("life-1", source="shop", context="aGVsbG8=")).reply()
     assert (again["state"], again["replayed"], again["outcome"]) == ("TICKET_STATE_CLOSED", True, "solved")
+    grpcurl.call(f"{AGENTS}/CloseSession", {"session": "desk"}).reply()
 
 
 def test_a_stream_answers_batches_in_order(grpcurl: Grpcurl) -> None:
