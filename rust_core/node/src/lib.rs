@@ -1,1 +1,42 @@
-//! placeholder
+//! The node: the single writer. It stamps the time, applies what is queued, answers, and publishes what happened. The
+//! only place with a clock or a thread.
+//!
+//! - [`core`] has all of it but the clock and the thread: for use in process, under a time of one's own.
+//! - [`node`] adds them: calls in by `submit`, answers out to a `Sink`, a block at a time. No caller waits inside.
+//!
+//! Every bound is named: [`core::Limits`] for tenants, events kept, message size, watchers and waiting calls, and
+//! `in_flight_max` for calls not answered yet. Past one, the answer is a numbered rejection.
+//!
+//! ```
+//! use std::sync::mpsc;
+//! use csroute_node::{Call, Completion, Limits, Node, Sink};
+//!
+//! struct Answers(mpsc::Sender<Completion>);
+//! impl Sink for Answers {
+//!     fn deliver(&self, block: &mut Vec<Completion>) {
+//!         block.drain(..).for_each(|answer| self.0.send(answer).unwrap_or(()));
+//!     }
+//! }
+//!
+//! let (sender, answers) = mpsc::channel();
+//! let node = Node::start(Limits::default(), 8192, Answers(sender))?;
+//! node.submit(&Call { method: 9999, tenant: "default", caller: "", request: b"" }, 7, 0);
+//! assert_eq!(answers.recv()?.token, 7); // a numbered no: there is no such method
+//! node.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod clock;
+pub mod core;
+pub mod feed;
+pub mod histogram;
+mod metrics;
+pub mod node;
+pub mod parking;
+pub mod queue;
+mod tenant;
+mod watch;
+mod writer;
+
+pub use crate::core::{Call, Limits, NodeCore};
+pub use crate::node::{Completion, Node, Sink};

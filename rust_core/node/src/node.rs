@@ -1,0 +1,338 @@
+//! The running node: one writer thread behind a bounded queue. No caller waits inside it.
+//!
+//! The writer takes all that is queued as a block. Before a block the timers due fire, in slices; then each call is
+//! stamped with the clock and applied, in the order it came. Answers leave a block at a time, about every millisecond
+//! while a block is long, and so do the messages of watchers and the slices of long reads.
+//!
+//! A panic inside the engine fails the node: everyone who waits is answered `INTERNAL`, everyone who comes later too,
+//! and nothing is applied any more, since the state may be broken.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use csroute_engine::{Code, Micros, Rejection};
+use csroute_wire::{grpc_code, status};
+use prost::Message as _;
+
+use crate::clock::wall;
+use crate::core::{Call, Limits, Reply, check_size};
+use crate::queue::Queue;
+use crate::tenant::Rejections;
+use crate::writer::Writer;
+
+/// Where answers go. Called by the writer thread and, for refusals, by the submitting one: must not wait.
+pub trait Sink: Send + Sync + 'static {
+    /// Takes a block of answers; leaves the vector empty.
+    fn deliver(&self, block: &mut Vec<Completion>);
+}
+
+/// The answer to one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// The call's.
+    pub token: u64,
+    /// 0 is OK.
+    pub grpc_code: i32,
+    /// The reply message; else a `google.rpc.Status`.
+    pub bytes: Vec<u8>,
+}
+
+impl Completion {
+    pub(crate) fn new(token: u64, reply: Reply) -> Self {
+        match reply {
+            Ok(bytes) => Self {
+                token,
+                grpc_code: 0,
+                bytes,
+            },
+            Err(rejection) => Self {
+                token,
+                grpc_code: grpc_code(rejection.code),
+                bytes: status(&rejection).encode_to_vec(),
+            },
+        }
+    }
+}
+
+/// A call on its way to the writer.
+pub(crate) struct Job {
+    pub method: u16,
+    pub tenant: Box<str>,
+    pub caller: Box<str>,
+    pub request: Vec<u8>,
+    pub token: u64,
+    pub submitted: Instant,
+    /// Past this it is not begun.
+    pub deadline: Option<Instant>,
+}
+
+/// What callers and writer share.
+pub(crate) struct Shared {
+    pub queue: Queue<Job>,
+    pub in_flight: AtomicUsize,
+    pub draining: AtomicBool,
+    pub stopping: AtomicBool,
+    pub failed: AtomicBool,
+    pub refused: Mutex<Rejections>,
+    pub metrics: Mutex<Arc<[u8]>>,
+    pub sink: Box<dyn Sink>,
+}
+
+/// A running node. Dropping it stops it.
+pub struct Node {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    in_flight_max: usize,
+    message_bytes_max: usize,
+}
+
+impl Node {
+    /// Starts the writer.
+    pub fn start(limits: Limits, in_flight_max: usize, sink: impl Sink) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Queue::default(),
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            refused: Mutex::default(),
+            metrics: Mutex::new(Arc::default()),
+            sink: Box::new(sink),
+        });
+        let mut writer = Writer::new(shared.clone(), limits);
+        writer.publish_metrics();
+        let writer = thread::Builder::new()
+            .name("csroute-writer".into())
+            .spawn(move || writer.live())?;
+        Ok(Self {
+            shared,
+            writer: Mutex::new(Some(writer)),
+            in_flight_max,
+            message_bytes_max: limits.message_bytes_max,
+        })
+    }
+
+    /// Queues a call. Its answer, a refusal too, comes to the sink. `deadline` in Unix µs; 0: none.
+    pub fn submit(&self, call: &Call<'_>, token: u64, deadline: Micros) {
+        if let Err(rejection) = self.try_submit(call, token, deadline) {
+            self.refuse(token, rejection);
+        }
+    }
+
+    fn try_submit(&self, call: &Call<'_>, token: u64, deadline: Micros) -> Result<(), Rejection> {
+        check_size(call.request.len(), self.message_bytes_max)?;
+        let in_flight = &self.shared.in_flight;
+        if in_flight.fetch_add(1, Ordering::Relaxed) >= self.in_flight_max {
+            in_flight.fetch_sub(1, Ordering::Relaxed);
+            let message = format!(
+                "{} calls are in flight, as many as may be: wait for answers",
+                self.in_flight_max
+            );
+            return Err(Rejection::new(Code::Busy, message));
+        }
+        let submitted = Instant::now();
+        // The caller's deadline is the wall's; from here on only the monotonic clock counts.
+        let left_us = u64::try_from(deadline.saturating_sub(wall())).unwrap_or(0);
+        let job = Job {
+            method: call.method,
+            tenant: call.tenant.into(),
+            caller: call.caller.into(),
+            request: call.request.to_vec(),
+            token,
+            submitted,
+            deadline: (deadline != 0).then(|| submitted + Duration::from_micros(left_us)),
+        };
+        self.shared.queue.push(job).map_err(|_| {
+            in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.shared.closed()
+        })
+    }
+
+    fn refuse(&self, token: u64, rejection: Rejection) {
+        let mut refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused.entry(rejection.code).or_default() += 1;
+        drop(refused);
+        self.shared
+            .sink
+            .deliver(&mut vec![Completion::new(token, Err(rejection))]);
+    }
+
+    /// Takes no new tickets, or takes them again.
+    pub fn drain(&self, on: bool) {
+        self.shared.draining.store(on, Ordering::Relaxed);
+    }
+
+    /// Finishes what is queued, answers parked calls, joins the thread. Later calls are refused.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.queue.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // It catches its own panics; one past that has said so already.
+            let _ = writer.join();
+        }
+    }
+
+    /// Figures as JSON, at most about a second old.
+    pub fn metrics(&self) -> Arc<[u8]> {
+        self.shared
+            .metrics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Calls that are not answered, parked ones left out.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// Why nothing is taken any more.
+    pub(crate) fn closed(&self) -> Rejection {
+        if self.failed.load(Ordering::Relaxed) {
+            Rejection::new(Code::Internal, "the node failed and must be started again: see its log")
+        } else {
+            Rejection::new(
+                Code::Draining,
+                "the node is stopping: go to another one, or come back later",
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::Condvar;
+
+    const UNKNOWN: u16 = 9999;
+    const PANIC: u16 = u16::MAX;
+
+    /// The codes that each token was answered with.
+    type Answered = BTreeMap<u64, Vec<i32>>;
+
+    #[derive(Clone, Default)]
+    struct Book(Arc<(Mutex<Answered>, Condvar)>);
+
+    impl Sink for Book {
+        fn deliver(&self, block: &mut Vec<Completion>) {
+            let mut book = self.0.0.lock().unwrap();
+            block
+                .drain(..)
+                .for_each(|answer| book.entry(answer.token).or_default().push(answer.grpc_code));
+            self.0.1.notify_all();
+        }
+    }
+
+    impl Book {
+        fn wait_for(&self, tokens: usize) -> Answered {
+            let book = self.0.0.lock().unwrap();
+            let (book, waited) = self
+                .0
+                .1
+                .wait_timeout_while(book, Duration::from_secs(20), |book| book.len() < tokens)
+                .unwrap();
+            assert!(!waited.timed_out(), "{} of {tokens} answered", book.len());
+            book.clone()
+        }
+    }
+
+    fn start(in_flight_max: usize) -> (Node, Book) {
+        let book = Book::default();
+        (
+            Node::start(Limits::default(), in_flight_max, book.clone()).unwrap(),
+            book,
+        )
+    }
+
+    fn call(method: u16) -> Call<'static> {
+        Call {
+            method,
+            tenant: "t",
+            caller: "c",
+            request: b"",
+        }
+    }
+
+    #[test]
+    fn every_token_is_answered_once_though_the_node_stops_meanwhile() {
+        const CALLERS: u64 = 8;
+        const CALLS: u64 = 5000;
+        let (node, book) = start(64);
+        thread::scope(|scope| {
+            for caller in 0..CALLERS {
+                let node = &node;
+                scope.spawn(move || {
+                    for item in 0..CALLS {
+                        node.submit(&call(UNKNOWN), caller * CALLS + item, 0);
+                    }
+                });
+            }
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(5));
+                node.stop();
+            });
+        });
+        let book = book.wait_for((CALLERS * CALLS) as usize);
+        assert_eq!(book.len(), (CALLERS * CALLS) as usize);
+        assert!(
+            book.values().all(|codes| codes.len() == 1 && codes[0] != 0),
+            "each once, each a refusal"
+        );
+        assert_eq!(node.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_panic_answers_everyone_internal_and_ends_the_node() {
+        let (node, book) = start(8192);
+        for token in 0..100 {
+            node.submit(&call(if token == 50 { PANIC } else { UNKNOWN }), token, 0);
+        }
+        let answered = book.wait_for(100);
+        let internal = grpc_code(Code::Internal);
+        assert_eq!(answered[&50], [internal]);
+        node.submit(&call(UNKNOWN), 100, 0);
+        assert_eq!(book.wait_for(101)[&100], [internal]);
+        assert_eq!(node.in_flight(), 0);
+        node.stop();
+        let metrics: serde_json::Value = serde_json::from_slice(&node.metrics()).unwrap();
+        assert_eq!(metrics["failed"], true);
+    }
+
+    #[test]
+    fn a_deadline_counts_before_the_call_is_taken() {
+        let (node, book) = start(8192);
+        node.submit(&call(UNKNOWN), 1, wall() - 1);
+        node.submit(&call(UNKNOWN), 2, wall() + 60_000_000);
+        let answered = book.wait_for(2);
+        assert_eq!(answered[&1], [grpc_code(Code::DeadlinePassed)]);
+        assert_eq!(answered[&2], [grpc_code(Code::UnknownMethod)]);
+    }
+
+    #[test]
+    fn a_large_message_is_refused_before_it_is_copied() {
+        let (node, book) = start(8192);
+        let request = vec![0; Limits::default().message_bytes_max + 1];
+        node.submit(
+            &Call {
+                request: &request,
+                ..call(1)
+            },
+            1,
+            0,
+        );
+        assert_eq!(book.wait_for(1)[&1], [grpc_code(Code::MessageTooLarge)]);
+    }
+}

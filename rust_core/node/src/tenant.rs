@@ -1,0 +1,218 @@
+//! One tenant: an engine, the feed of its events, and what waits for them.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use csroute_engine::{Code, Engine, Event, Micros, Rejection, TicketState, limits};
+use csroute_wire::{Replies, Write};
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+
+use crate::core::Limits;
+use crate::feed::Feed;
+use crate::histogram::Histogram;
+use crate::parking::Place;
+
+/// Counts of rejections, by code.
+pub type Rejections = BTreeMap<Code, u64>;
+
+/// What a tenant has in the node.
+pub struct Tenant {
+    pub(crate) engine: Engine,
+    pub(crate) feed: Feed,
+    pub(crate) rejections: Rejections,
+    /// No new tickets, by the tenant's own operator.
+    pub(crate) draining: bool,
+    pub(crate) used_at: Micros,
+    /// Scratch: raised, not yet in the feed.
+    events: Vec<Event>,
+    /// Parked Routes, by ticket.
+    waits: FxHashMap<SmolStr, Vec<Place>>,
+    /// Tickets among those that something happened to.
+    stirred: Vec<SmolStr>,
+}
+
+impl Tenant {
+    /// Around an engine.
+    pub fn new(engine: Engine, ring_events_max: usize) -> Self {
+        let feed = Feed::new(ring_events_max, engine.sequence());
+        Self {
+            engine,
+            feed,
+            rejections: Rejections::new(),
+            draining: false,
+            used_at: 0,
+            events: Vec::new(),
+            waits: FxHashMap::default(),
+            stirred: Vec::new(),
+        }
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A `WatchReply` with the events after a sequence.
+    pub fn events(&self, after: u64, events_max: usize) -> Result<Vec<u8>, Rejection> {
+        self.feed.events(after, events_max)
+    }
+
+    /// Nothing is held and nobody watches: it may be given back.
+    pub fn is_empty(&self) -> bool {
+        !self.draining && self.feed.watchers() == 0 && self.waits.is_empty() && self.engine.is_empty()
+    }
+
+    /// Counts a rejection.
+    pub fn count(&mut self, rejection: &Rejection) {
+        *self.rejections.entry(rejection.code).or_default() += 1;
+    }
+
+    /// Applies a request's commands at `now`. The answer says whether its (last) item was replayed, and the state it left.
+    pub fn write(&mut self, write: &Write<'_>, now: Micros, decisions: &mut Histogram) -> Result<Written, Rejection> {
+        let begun = self.engine.begin(now, &mut self.events);
+        self.publish();
+        begun?;
+        let mut replies = Replies::new(write);
+        let (mut replayed, mut state) = (false, None);
+        let mut started = Instant::now();
+        for item in 0..write.len() {
+            let result = write
+                .command(item)
+                .and_then(|command| self.engine.apply(&command, &mut self.events));
+            match &result {
+                Ok(answer) => (replayed, state) = (answer.replayed, answer.state),
+                Err(rejection) => self.count(rejection),
+            }
+            // One look at the clock an item: the end of one decision is the start of the next.
+            let ended = Instant::now();
+            decisions.record((ended - started).as_nanos() as u64, 1);
+            started = ended;
+            replies.push(write, &self.engine, result);
+            self.publish();
+        }
+        Ok(Written {
+            reply: replies.finish(),
+            replayed,
+            state,
+        })
+    }
+
+    /// Fires at most so many timers. True when none is left.
+    pub fn advance(&mut self, until: Micros, timers_max: u32) -> Result<(u32, bool), Rejection> {
+        let advanced = self.engine.advance(until, timers_max, &mut self.events);
+        self.publish();
+        advanced.map(|advanced| (advanced.fired, advanced.done))
+    }
+
+    /// The node came back after a stop.
+    pub fn resume(&mut self, now: Micros, grace_ms: i64) -> Result<(), Rejection> {
+        let resumed = self.engine.resume(now, grace_ms, &mut self.events);
+        self.publish();
+        resumed
+    }
+
+    /// Moves what was raised into the feed.
+    fn publish(&mut self) {
+        for event in self.events.drain(..) {
+            if !self.waits.is_empty() && self.waits.contains_key(&event.ticket) {
+                self.stirred.push(event.ticket.clone());
+            }
+            self.feed.push(event);
+        }
+    }
+
+    /// A Route waits for this ticket, in that place.
+    pub fn wait(&mut self, ticket: SmolStr, place: Place) {
+        self.waits.entry(ticket).or_default().push(place);
+    }
+
+    /// A Route waits no more.
+    pub fn unwait(&mut self, ticket: &SmolStr, place: Place) {
+        if let Some(places) = self.waits.get_mut(ticket) {
+            places.retain(|&other| other != place);
+            if places.is_empty() {
+                self.waits.remove(ticket);
+            }
+        }
+    }
+
+    /// The parked Routes whose tickets wait no more.
+    pub fn decided(&mut self, decided: &mut Vec<Place>) {
+        for ticket in self.stirred.drain(..) {
+            let waits = self.engine.route_view(&ticket).is_some_and(|view| may_wait(view.state));
+            if !waits && let Some(places) = self.waits.remove(&ticket) {
+                decided.extend(places);
+            }
+        }
+    }
+}
+
+/// The tenants, by name.
+#[derive(Default)]
+pub struct Tenants(FxHashMap<SmolStr, Tenant>);
+
+impl Tenants {
+    /// The tenant of this name, made at first use.
+    pub fn get(&mut self, name: &str, bounds: &Limits, now: Micros) -> Result<&mut Tenant, Rejection> {
+        if !self.0.contains_key(name) {
+            if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
+                let message = format!("a tenant's name has 1 to {} bytes", limits::NAME_BYTES_MAX);
+                return Err(Rejection::about(Code::OutOfRange, "tenant", message));
+            }
+            if self.0.len() >= bounds.tenants_max {
+                self.0.retain(|_, tenant| !tenant.is_empty());
+            }
+            if self.0.len() >= bounds.tenants_max {
+                let message = format!("the node has {} tenants, as many as it may", bounds.tenants_max);
+                return Err(Rejection::about(Code::TenantsFull, name, message));
+            }
+        }
+        let tenant = self
+            .0
+            .entry(name.into())
+            .or_insert_with(|| Tenant::new(Engine::new(), bounds.ring_events_max));
+        tenant.used_at = now;
+        Ok(tenant)
+    }
+
+    /// The tenant of this name, if it is there.
+    pub fn known(&mut self, name: &str) -> Option<&mut Tenant> {
+        self.0.get_mut(name)
+    }
+
+    /// All, in no order.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Tenant> {
+        self.0.values_mut()
+    }
+
+    /// How many watch, of all tenants.
+    pub fn watchers(&self) -> usize {
+        self.0.values().map(|tenant| tenant.feed.watchers()).sum()
+    }
+
+    /// All, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {
+        self.0.iter()
+    }
+
+    /// Gives back the tenants that are empty and that nobody used since `before`.
+    pub fn give_back(&mut self, before: Micros) {
+        self.0.retain(|_, tenant| tenant.used_at > before || !tenant.is_empty());
+    }
+}
+
+/// A Route's reply may be held while its ticket is in this state.
+pub fn may_wait(state: TicketState) -> bool {
+    matches!(state, TicketState::Scheduled | TicketState::Waiting)
+}
+
+/// What became of a write.
+pub struct Written {
+    /// The message; for a single item its rejection.
+    pub reply: Result<Vec<u8>, Rejection>,
+    /// The last item's.
+    pub replayed: bool,
+    /// The last item's; None if it was rejected.
+    pub state: Option<TicketState>,
+}
