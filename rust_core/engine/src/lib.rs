@@ -1,25 +1,90 @@
 //! The routing engine: state changes only by a command and a time; what comes out is events.
 //!
 //! It reads no clock, does no IO, draws no random number, starts no thread. The same commands at the same
-//! times give the same events and the same state hash on every machine.
+//! times give the same events and the same state hash on every machine. `rust_core/DESIGN.md` says what it does.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use csroute_engine::command::{AgentSpec, Submit};
+//! use csroute_engine::policy::{ChannelSpec, Effects, LayerSpec, PolicySpec, RuleSpec};
+//! use csroute_engine::{Command, Engine, EventKind, Presence};
+//!
+//! let everyone = RuleSpec { name: "everyone".into(), why: "".into(), when: None, effects: Effects::default() };
+//! let policy = PolicySpec {
+//!     layers: vec![LayerSpec { name: "who".into(), every: false, rules: vec![everyone] }],
+//!     channels: vec![ChannelSpec { name: "chat".into(), cost: 20, limit: 5 }],
+//!     ..PolicySpec::default()
+//! };
+//! let (mut engine, mut events) = (Engine::new(), Vec::new());
+//! engine.begin(1_000_000, &mut events)?;
+//! for command in [
+//!     Command::InstallPolicy { policy: Arc::new(policy), reclassify: false },
+//!     Command::UpsertAgent(AgentSpec { id: "ana", capacity: 100, ..AgentSpec::default() }),
+//!     Command::OpenSession { session: "desk", lease: 30_000 },
+//!     Command::Login { session: "desk", agent: "ana", presence: Presence::Available, reason: "" },
+//!     Command::Submit(Submit { id: "t1", channel: "chat", ..Submit::default() }),
+//! ] {
+//!     engine.apply(&command, &mut events)?;
+//! }
+//! assert!(matches!(events.last().map(|event| &event.kind), Some(EventKind::Assigned { .. })));
+//! # Ok::<(), csroute_engine::Rejection>(())
+//! ```
 
+mod agent;
+mod backlog;
+mod bits;
+mod board;
+mod class;
+mod clocks;
 mod code;
 pub mod command;
+mod crew;
 pub mod event;
+mod explain;
+mod heap;
+mod image;
+mod install;
 pub mod limits;
+mod names;
 pub mod policy;
+mod read;
+mod settle;
+mod slab;
+mod steps;
+mod submit;
+mod tables;
+mod ticket;
+mod timers;
 pub mod view;
+mod wheel;
+mod work;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 pub use code::{Code, Rejection};
 pub use command::{Answer, Command, Presence, TicketState};
 pub use event::{Event, EventKind};
+use smol_str::SmolStr;
+
+use agent::{Agent, Session};
+use board::Board;
+use class::Classes;
+use names::{Counted, Ids, Names};
+use slab::Slab;
+use tables::Tables;
+use ticket::{Ended, Ticket};
+use view::QueueStats;
 
 /// Unix time in µs.
 pub type Micros = i64;
 /// A duration in ms.
 pub type Millis = i64;
 
-use view::*;
+/// A due time, rounded up to whole ms.
+pub(crate) fn round_up(raw: Micros) -> Micros {
+    raw.saturating_add(999).div_euclid(1000) * 1000
+}
 
 /// What `Engine::advance` did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,76 +95,274 @@ pub struct Advanced {
     pub done: bool,
 }
 
-/// The engine of one tenant.
-pub struct Engine {
-    _todo: (),
+/// The bounds in force: the policy's, or the defaults.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) waiting_max: u32,
+    pub(crate) classes_max: u32,
+    pub(crate) agents_max: u32,
+    pub(crate) sessions_max: u32,
+    pub(crate) closed_max: u32,
+    pub(crate) closed_keep: Millis,
 }
 
-#[allow(unused_variables, clippy::all, clippy::pedantic)]
+/// Figures since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Counters {
+    pub(crate) submitted: u64,
+    pub(crate) assigned: u64,
+    pub(crate) completed: u64,
+    pub(crate) closed: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) overflowed: u64,
+}
+
+/// The engine of one tenant.
+pub struct Engine {
+    now: Micros,
+    sequence: u64,
+    /// Events of the call under way.
+    out: Vec<Event>,
+    policy: Option<Arc<Tables>>,
+    policies_installed: u32,
+
+    skill_names: Names,
+    channel_names: Names,
+    clock_names: Names,
+    moments: Names,
+    queue_names: Names,
+    sources: Counted,
+
+    classes: Classes,
+    board: Board,
+
+    tickets: Slab<Ticket>,
+    ended: Slab<Ended>,
+    /// Oldest first.
+    ended_order: VecDeque<u32>,
+    ids: Ids,
+    ticket_sequence: u64,
+    /// Tickets by state, from Scheduled.
+    by_state: [u64; 10],
+    /// Waiting tickets with a decline: (sequence, ticket).
+    declined: BTreeSet<(u64, u32)>,
+
+    agents: Slab<Agent>,
+    agent_ids: rustc_hash::FxHashMap<SmolStr, u32>,
+    agents_made: u64,
+    agents_seen: u64,
+    assignments: u64,
+    sessions: Slab<Session>,
+    session_ids: rustc_hash::FxHashMap<SmolStr, u32>,
+    sessions_opened: u64,
+
+    timers: timers::Timers,
+    dirty: settle::Dirty,
+    counters: Counters,
+    queue_stats: Vec<QueueStats>,
+    clock_stats: Vec<view::ClockStats>,
+}
+
+/// A ticket's handle in `Ids` with this bit is an ended one's.
+pub(crate) const ENDED: u32 = 1 << 31;
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Engine {
     /// An empty engine, without a policy.
-    pub fn new() -> Self { todo!() }
+    pub fn new() -> Self {
+        Self {
+            now: 0,
+            sequence: 0,
+            out: Vec::new(),
+            policy: None,
+            policies_installed: 0,
+            skill_names: Names::default(),
+            channel_names: Names::default(),
+            clock_names: Names::default(),
+            moments: Names::of(&clocks::BUILT_IN),
+            queue_names: Names::default(),
+            sources: Counted::default(),
+            classes: Classes::default(),
+            board: Board::default(),
+            tickets: Slab::default(),
+            ended: Slab::default(),
+            ended_order: VecDeque::new(),
+            ids: Ids::default(),
+            ticket_sequence: 0,
+            by_state: [0; 10],
+            declined: BTreeSet::new(),
+            agents: Slab::default(),
+            agent_ids: rustc_hash::FxHashMap::default(),
+            agents_made: 0,
+            agents_seen: 0,
+            assignments: 0,
+            sessions: Slab::default(),
+            session_ids: rustc_hash::FxHashMap::default(),
+            sessions_opened: 0,
+            timers: timers::Timers::new(),
+            dirty: settle::Dirty::default(),
+            counters: Counters::default(),
+            queue_stats: Vec::new(),
+            clock_stats: Vec::new(),
+        }
+    }
 
     /// The time of the last command or timer.
-    pub fn now(&self) -> Micros { todo!() }
+    pub fn now(&self) -> Micros {
+        self.now
+    }
 
     /// The last event's sequence.
-    pub fn sequence(&self) -> u64 { todo!() }
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
 
     /// Begins a command at `now`: fires every timer due until then, in order, each at its own due time.
     /// `Code::TimeBackward` if `now` is before the last command's; then nothing fires.
-    pub fn begin(&mut self, now: Micros, events: &mut Vec<Event>) -> Result<(), Rejection> { todo!() }
+    pub fn begin(&mut self, now: Micros, events: &mut Vec<Event>) -> Result<(), Rejection> {
+        self.advance(now, u32::MAX, events).map(|_| ())
+    }
 
     /// Applies one item of the command begun last, and settles. A rejection changes nothing and raises no event.
-    pub fn apply(&mut self, command: &Command<'_>, events: &mut Vec<Event>) -> Result<Answer, Rejection> { todo!() }
+    pub fn apply(&mut self, command: &Command<'_>, events: &mut Vec<Event>) -> Result<Answer, Rejection> {
+        std::mem::swap(&mut self.out, events);
+        let result = self.dispatch(command);
+        if result.is_ok() {
+            self.settle();
+        }
+        std::mem::swap(&mut self.out, events);
+        result
+    }
+
+    fn dispatch(&mut self, command: &Command<'_>) -> Result<Answer, Rejection> {
+        use Command as C;
+        match command {
+            C::Submit(submit) => self.submit(submit),
+            C::Update { id, revision, attributes } => self.update(id, *revision, attributes),
+            C::Cancel { id, reason } => self.cancel(id, reason),
+            C::Suspend { id } => self.suspend(id),
+            C::Resume { id } => self.resume_ticket(id),
+            C::UpsertAgent(spec) => self.upsert_agent(spec),
+            C::RemoveAgent { agent } => self.remove_agent(agent),
+            C::OpenSession { session, lease } => self.open_session(session, *lease),
+            C::RenewLease { session } => self.renew_lease(session),
+            C::CloseSession { session } => self.close_session(session),
+            C::Login { session, agent, presence, reason } => self.login(session, agent, *presence, reason),
+            C::SetPresence { session, agent, presence, reason } => self.set_presence(session, agent, *presence, reason),
+            C::Accept { ticket, attempt, context } => self.accept(ticket, *attempt, context),
+            C::Decline { ticket, attempt, reason } => self.decline(ticket, *attempt, reason),
+            C::Complete { ticket, attempt, outcome, context } => self.complete(ticket, *attempt, outcome, context),
+            C::Transfer { ticket, attempt, to } => self.transfer(ticket, *attempt, to),
+            C::Mark { ticket, attempt, moment } => self.mark(ticket, *attempt, moment),
+            C::PauseClock { ticket, clock } => self.pause_clock(ticket, clock, true),
+            C::ResumeClock { ticket, clock } => self.pause_clock(ticket, clock, false),
+            C::EndWrapUp { ticket, attempt } => self.end_wrap_up(ticket, *attempt),
+            C::Assign { ticket, agent } => self.assign(ticket, agent),
+            C::Move { ticket, queue } => self.move_ticket(ticket, queue),
+            C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
+        }
+    }
 
     /// Fires at most `timers_max` timers due until `until`.
-    pub fn advance(&mut self, until: Micros, timers_max: u32, events: &mut Vec<Event>) -> Result<Advanced, Rejection> { todo!() }
+    pub fn advance(&mut self, until: Micros, timers_max: u32, events: &mut Vec<Event>) -> Result<Advanced, Rejection> {
+        self.check_time(until)?;
+        std::mem::swap(&mut self.out, events);
+        let advanced = self.fire_timers(until, timers_max);
+        std::mem::swap(&mut self.out, events);
+        Ok(advanced)
+    }
 
     /// The node came back after a stop: no lease or offer ends before `now + grace`; then the timers due fire.
-    pub fn resume(&mut self, now: Micros, grace: Millis, events: &mut Vec<Event>) -> Result<(), Rejection> { todo!() }
+    pub fn resume(&mut self, now: Micros, grace: Millis, events: &mut Vec<Event>) -> Result<(), Rejection> {
+        self.check_time(now)?;
+        std::mem::swap(&mut self.out, events);
+        self.extend_leases_and_offers(round_up(now.saturating_add(grace * 1000)));
+        self.fire_timers(now, u32::MAX);
+        self.timers.floor = 0;
+        self.emit(None, None, 0, EventKind::NodeResumed { grace });
+        std::mem::swap(&mut self.out, events);
+        Ok(())
+    }
 
-    /// When the next timer is due.
-    pub fn next_due(&self) -> Option<Micros> { todo!() }
+    fn check_time(&self, now: Micros) -> Result<(), Rejection> {
+        if now < self.now {
+            return Err(Rejection::new(Code::TimeBackward, format!("the time is {now}, the last was {}", self.now)));
+        }
+        Ok(())
+    }
 
-    /// The answer to a route, for a ticket that is known.
-    pub fn route_view(&self, id: &str) -> Option<RouteView<'_>> { todo!() }
+    pub(crate) fn bounds(&self) -> Bounds {
+        let limits = self.policy.as_ref().map_or_else(Default::default, |policy| policy.spec.limits);
+        let or = |value: u32, default: u32| if value == 0 { default } else { value };
+        Bounds {
+            waiting_max: or(limits.waiting_max, limits::WAITING_DEFAULT),
+            classes_max: or(limits.classes_max, limits::CLASSES_DEFAULT),
+            agents_max: or(limits.agents_max, limits::AGENTS_DEFAULT),
+            sessions_max: or(limits.sessions_max, limits::SESSIONS_DEFAULT),
+            closed_max: or(limits.closed_max, limits::CLOSED_DEFAULT),
+            closed_keep: if limits.closed_keep == 0 { limits::CLOSED_KEEP_MS_DEFAULT } else { limits.closed_keep },
+        }
+    }
 
-    /// A ticket, whole.
-    pub fn ticket(&self, id: &str) -> Option<TicketView> { todo!() }
+    pub(crate) fn current(&self) -> Result<&Arc<Tables>, Rejection> {
+        self.policy.as_ref().ok_or_else(|| Rejection::new(Code::NoPolicy, "no policy is installed yet: install one first"))
+    }
 
-    /// Open tickets with a sequence past `after`, in order of submission, at most `limit`; the second value is the
-    /// sequence to go on from, None at the end. Looks at no more than 16 × `limit` tickets a call, so that a page may come back short.
-    /// Ended tickets are listed too while they are remembered, when `filter.states` asks for them.
-    pub fn tickets(&self, filter: &TicketFilter<'_>, after: u64, limit: usize) -> (Vec<TicketView>, Option<u64>) { todo!() }
+    /// A skill's number.
+    pub(crate) fn skill(&mut self, name: &str) -> Result<u32, Rejection> {
+        if self.skill_names.len() >= limits::SKILL_NAMES_MAX && self.skill_names.get(name).is_none() {
+            return Err(Rejection::about(Code::SkillsFull, name, format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX)));
+        }
+        Ok(self.skill_names.intern(name))
+    }
 
-    /// Agents whose number is past `after`, at most `limit`; the second value goes on.
-    pub fn agents(&self, filter: &AgentFilter<'_>, after: u64, limit: usize) -> (Vec<AgentView>, Option<u64>) { todo!() }
+    pub(crate) fn queue_number(&mut self, name: &SmolStr) -> u32 {
+        let number = self.queue_names.intern(name);
+        if self.queue_stats.len() <= number as usize {
+            self.queue_stats.push(QueueStats { queue: name.clone(), ..QueueStats::default() });
+        }
+        number
+    }
 
-    /// Places in line, in the order asked; ids that are not known are left out.
-    pub fn positions(&self, ids: &[&str]) -> Vec<PositionView> { todo!() }
-
-    /// Ids of a source's waiting and suspended tickets, in order of submission, past `after`, looking at no more than `look_max` tickets.
-    pub fn waiting_of_source(&self, source: &str, after: u64, look_max: usize) -> (Vec<smol_str::SmolStr>, Option<u64>) { todo!() }
-
-    /// Why a ticket is where it is.
-    pub fn explain(&self, id: &str) -> Option<ExplainView> { todo!() }
-
-    /// Whether a session is open.
-    pub fn session_open(&self, session: &str) -> bool { todo!() }
-
-    /// Figures.
-    pub fn stats(&self) -> StatsView { todo!() }
-
-    /// Nothing is held: no ticket, agent, session or policy.
-    pub fn is_empty(&self) -> bool { todo!() }
-
-    /// A hash over the whole state: equal states, equal hashes.
-    pub fn state_hash(&self) -> u64 { todo!() }
-
-    /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
-    pub fn snapshot(&self) -> Vec<u8> { todo!() }
-
-    /// The engine whose `snapshot` these bytes are.
-    pub fn restore(bytes: &[u8]) -> Result<Self, Rejection> { todo!() }
+    /// Raises an event about a ticket, an agent, both or neither.
+    pub(crate) fn emit(&mut self, ticket: Option<u32>, agent: Option<u32>, attempt: u32, kind: EventKind) {
+        self.sequence += 1;
+        let (id, session) = match agent {
+            None => Default::default(),
+            Some(agent) => {
+                let agent = &self.agents[agent];
+                (agent.id.clone(), agent.session.map_or_else(SmolStr::default, |session| self.sessions[session].name.clone()))
+            }
+        };
+        let mut event = Event {
+            sequence: self.sequence,
+            at: self.now,
+            policy_version: 0,
+            ticket: SmolStr::default(),
+            source: SmolStr::default(),
+            queue: SmolStr::default(),
+            class: 0,
+            agent: id,
+            session,
+            attempt,
+            kind,
+        };
+        if let Some(ticket) = ticket {
+            let ticket = &self.tickets[ticket];
+            let class = &self.classes[ticket.class];
+            event.policy_version = class.tables.spec.version;
+            event.ticket = ticket.id.clone();
+            event.source = self.sources.name(ticket.source).clone();
+            event.queue = class.queue_name.clone();
+            event.class = ticket.class;
+        } else {
+            event.policy_version = self.policy.as_ref().map_or(0, |policy| policy.spec.version);
+        }
+        self.out.push(event);
+    }
 }

@@ -1,0 +1,374 @@
+//! The gateway's side: submit, update, cancel, suspend, resume; and how tickets end.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
+use crate::board::{Pen, SkillAt};
+use crate::command::{Answer, Attribute, Submit, TicketState};
+use crate::event::{ClassCause, EventKind, QueueCause};
+use crate::ticket::{Content, Ended, NONE, Ticket};
+use crate::{Code, ENDED, Engine, Micros, Rejection, limits, round_up};
+
+/// A ticket by its id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Found {
+    Open(u32),
+    Ended(u32),
+}
+
+pub(crate) fn done(state: TicketState) -> Answer {
+    Answer { replayed: false, state: Some(state), reclassified: 0 }
+}
+
+pub(crate) fn replay(state: TicketState) -> Answer {
+    Answer { replayed: true, state: Some(state), reclassified: 0 }
+}
+
+pub(crate) fn wrong_state(id: &str, state: TicketState, what: &str) -> Rejection {
+    Rejection::about(Code::WrongState, id, format!("{id} is {state:?}: cannot {what}").to_lowercase().replace(&id.to_lowercase(), id))
+}
+
+/// A hash of all that a submit says.
+fn fingerprint(submit: &Submit<'_>) -> u64 {
+    let mut hash = rustc_hash::FxHasher::default();
+    let mut text = |text: &[u8]| {
+        hash.write_u64(crate::names::hash_bytes(text));
+        hash.write_usize(text.len());
+    };
+    for field in [submit.channel, submit.customer, submit.source, submit.preferred_agent] {
+        text(field.as_bytes());
+    }
+    text(submit.context);
+    for attribute in submit.attributes {
+        text(attribute.name.as_bytes());
+        text(attribute.value.as_bytes());
+        text(&attribute.confidence_milli.to_le_bytes());
+    }
+    for skill in submit.skills {
+        text(skill.skill.as_bytes());
+        text(&[skill.level]);
+    }
+    for agent in submit.excluded_agents {
+        text(agent.as_bytes());
+    }
+    text(&submit.not_before.to_le_bytes());
+    hash.write_usize(submit.attributes.len() << 32 | submit.skills.len() << 16 | submit.excluded_agents.len());
+    hash.finish()
+}
+
+impl Engine {
+    pub(crate) fn find(&self, id: &str) -> Option<Found> {
+        let same = |handle: u32| {
+            if handle & ENDED == 0 { self.tickets[handle].id == id } else { self.ended[handle & !ENDED].id == id }
+        };
+        self.ids.get(id, same).map(|handle| if handle & ENDED == 0 { Found::Open(handle) } else { Found::Ended(handle & !ENDED) })
+    }
+
+    pub(crate) fn known(&self, id: &str) -> Result<Found, Rejection> {
+        self.find(id).ok_or_else(|| Rejection::about(Code::TicketUnknown, id, format!("no ticket {id:?}: it was never submitted, or is forgotten")))
+    }
+
+    /// An open ticket's key; ended: `WrongState`.
+    pub(crate) fn open_ticket(&self, id: &str) -> Result<u32, Rejection> {
+        match self.known(id)? {
+            Found::Open(key) => Ok(key),
+            Found::Ended(ended) => Err(wrong_state(id, self.ended[ended].state, "do this any more")),
+        }
+    }
+
+    pub(crate) fn submit(&mut self, submit: &Submit<'_>) -> Result<Answer, Rejection> {
+        let id = submit.id;
+        let fingerprint = fingerprint(submit);
+        if let Some(found) = self.find(id) {
+            let (state, known) = match found {
+                Found::Open(key) => (self.tickets[key].state, self.tickets[key].fingerprint),
+                Found::Ended(ended) => (self.ended[ended].state, self.ended[ended].fingerprint),
+            };
+            if known == fingerprint {
+                return Ok(replay(state));
+            }
+            return Err(Rejection::about(Code::Conflict, id, format!("{id} is known with other content; it is {state:?}")));
+        }
+        let tables = Arc::clone(self.current()?);
+        let attributes = || submit.attributes.iter().map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli));
+        let channel = tables.channel(submit.channel).and_then(|_| self.channel_names.get(submit.channel));
+        let Some(channel) = channel.and_then(|channel| u8::try_from(channel).ok()) else {
+            let has: Vec<&str> = tables.spec.channels.iter().map(|channel| channel.name.as_str()).collect();
+            return Err(Rejection::about(Code::ChannelUnknown, submit.channel, format!("the policy has no channel {:?}; it has: {}", submit.channel, has.join(", "))));
+        };
+        let values = tables.read(submit.channel, submit.customer, attributes(), true)?;
+        let unknown_skills = submit.skills.iter().filter(|skill| self.skill_names.get(skill.skill).is_none()).count();
+        if self.skill_names.len() + unknown_skills > limits::SKILL_NAMES_MAX {
+            return Err(Rejection::new(Code::SkillsFull, format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX)));
+        }
+        let bounds = self.bounds();
+        let waiting = self.by_state[TicketState::Scheduled as usize] + self.by_state[TicketState::Waiting as usize] + self.by_state[TicketState::Suspended as usize];
+        if waiting >= u64::from(bounds.waiting_max) {
+            return Err(Rejection::new(Code::WaitingFull, format!("{waiting} tickets are waiting, as many as may be")));
+        }
+        let memo = if submit.skills.is_empty() { self.classes.memo(channel, &values) } else { None };
+        let class = match memo {
+            Some(class) => class,
+            None => {
+                let mut own: SmallVec<[SkillAt; 2]> = SmallVec::new();
+                for skill in submit.skills {
+                    own.push((self.skill(skill.skill)?, skill.level));
+                }
+                own.sort_unstable();
+                own.dedup();
+                let (class_key, simple) =
+                    self.class_key(&tables, submit.channel, channel, submit.customer, attributes(), &values, own, None);
+                let class = self.intern_class(&tables, class_key)?;
+                if simple {
+                    self.classes.remember(channel, values, class);
+                }
+                class
+            }
+        };
+
+        self.classes[class].users += 1;
+        self.ticket_sequence += 1;
+        self.counters.submitted += 1;
+        let mut ticket = Ticket {
+            id: SmolStr::new(id),
+            content: Content::new(submit.customer, submit.attributes.iter().copied()),
+            extra: None,
+            work: None,
+            sequence: self.ticket_sequence,
+            fingerprint,
+            revision: 0,
+            arrival: 0,
+            queued_at: 0,
+            due: 0,
+            assigned_at: 0,
+            clocks: SmallVec::new(),
+            source: self.sources.hold(submit.source),
+            class,
+            line: NONE,
+            taken: 0,
+            attempt: 0,
+            state: TicketState::Scheduled,
+            pen: Pen::Main,
+            verbs: 0,
+        };
+        if !submit.context.is_empty() {
+            ticket.extra().context = Some(submit.context.into());
+        }
+        if let Some(preferred) = self.agent_ref(submit.preferred_agent) {
+            ticket.extra().preferred = Some(preferred);
+        }
+        for agent in submit.excluded_agents {
+            if let Some(agent) = self.agent_ref(agent) {
+                ticket.extra().named.push(agent);
+            }
+        }
+        let key = self.tickets.insert(ticket);
+        self.ids.insert(id, key);
+        self.by_state[TicketState::Scheduled as usize] += 1;
+        let not_before = round_up(submit.not_before);
+        if not_before > self.now {
+            self.tickets[key].due = not_before;
+            self.emit(Some(key), None, 0, EventKind::Scheduled { not_before });
+            self.arm(key);
+        } else {
+            self.arrive(key, self.now);
+        }
+        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+    }
+
+    /// A ticket waits for the first time.
+    pub(crate) fn arrive(&mut self, key: u32, at: Micros) {
+        let ticket = &mut self.tickets[key];
+        (ticket.arrival, ticket.queued_at) = (at, at);
+        let class = &self.classes[ticket.class];
+        let queue = class.queue;
+        let hold = class.affinity.as_ref().map_or(0, |affinity| affinity.hold * 1000);
+        if ticket.preferred().is_some() {
+            self.hold_for(key, hold);
+        }
+        self.queue_stats[queue as usize].arrived += 1;
+        self.moment(key, crate::clocks::ARRIVAL);
+        self.enter_waiting(key, None, QueueCause::Arrived, "", true);
+    }
+
+    pub(crate) fn update(&mut self, id: &str, revision: u64, attributes: &[Attribute<'_>]) -> Result<Answer, Rejection> {
+        let key = self.open_ticket(id)?;
+        let ticket = &self.tickets[key];
+        let state = ticket.state;
+        if state == TicketState::Wrapping {
+            return Err(wrong_state(id, state, "update it"));
+        }
+        if revision <= ticket.revision {
+            return Ok(replay(state));
+        }
+        let tables = Arc::clone(self.current()?);
+        let content = merged(&ticket.content, attributes, |name, confidence_milli| tables.sticky(name, confidence_milli));
+        if content.attributes().count() > limits::TICKET_ATTRIBUTES_MAX {
+            return Err(Rejection::about(Code::TooMany, "attributes", format!("a ticket has at most {} attributes", limits::TICKET_ATTRIBUTES_MAX)));
+        }
+        let class = &self.classes[ticket.class];
+        let (channel, own) = (class.channel, class.key.own.clone());
+        let channel_name = self.channel_names.name(channel.into()).clone();
+        let read = || content.attributes().map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli));
+        let class = match tables.channel(&channel_name) {
+            // The current policy dropped the channel: the ticket keeps its class.
+            None => ticket.class,
+            Some(_) => {
+                let values = tables.read(&channel_name, content.customer(), read(), true)?;
+                let (class_key, _) = self.class_key(&tables, &channel_name, channel, content.customer(), read(), &values, own, None);
+                self.intern_class(&tables, class_key)?
+            }
+        };
+        let ticket = &mut self.tickets[key];
+        (ticket.revision, ticket.content) = (revision, content);
+        self.emit(Some(key), None, 0, EventKind::Updated { revision });
+        if class != self.tickets[key].class {
+            self.reclassify(key, class, ClassCause::Updated);
+        }
+        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+    }
+
+    /// Gives an open ticket another class, in whatever state it is.
+    pub(crate) fn reclassify(&mut self, key: u32, class: u32, cause: ClassCause) {
+        let state = self.tickets[key].state;
+        let told = matches!(state, TicketState::Scheduled | TicketState::Waiting | TicketState::Suspended);
+        self.leave_line(key);
+        self.change_class(key, class, told.then_some(cause));
+        self.stand_in_line(key);
+        if self.tickets.get(key).is_some() {
+            self.arm(key);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, id: &str, reason: &str) -> Result<Answer, Rejection> {
+        let key = match self.known(id)? {
+            Found::Open(key) => key,
+            Found::Ended(ended) => return Ok(replay(self.ended[ended].state)),
+        };
+        match self.tickets[key].state {
+            TicketState::Wrapping => return Ok(replay(TicketState::Wrapping)),
+            TicketState::Active => return Ok(done(self.complete_work(key, "abandoned"))),
+            _ => self.cancel_waiting(key, reason),
+        }
+        Ok(done(TicketState::Cancelled))
+    }
+
+    /// Ends a ticket that nobody works on.
+    pub(crate) fn cancel_waiting(&mut self, key: u32, reason: &str) {
+        let ticket = &self.tickets[key];
+        let (agent, attempt) = ticket.work.as_ref().map_or((None, 0), |work| (Some(work.agent), ticket.attempt));
+        if ticket.state != TicketState::Scheduled && ticket.assigned_at == 0 {
+            let class = &self.classes[ticket.class];
+            let short = self.now - ticket.arrival < class.tables.spec.short_abandon * 1000;
+            let stats = &mut self.queue_stats[class.queue as usize];
+            stats.abandoned += 1;
+            stats.short_abandoned += u64::from(short);
+        }
+        self.counters.cancelled += 1;
+        self.emit(Some(key), agent, attempt, EventKind::Cancelled { reason: SmolStr::new(reason) });
+        self.leave_line(key);
+        self.release_work(key, false);
+        self.end_ticket(key, TicketState::Cancelled, SmolStr::new(reason));
+    }
+
+    pub(crate) fn suspend(&mut self, id: &str) -> Result<Answer, Rejection> {
+        let key = self.open_ticket(id)?;
+        match self.tickets[key].state {
+            TicketState::Suspended => return Ok(replay(TicketState::Suspended)),
+            TicketState::Waiting => {}
+            state => return Err(wrong_state(id, state, "suspend it: only a waiting ticket can be")),
+        }
+        self.leave_line(key);
+        let suspend = self.classes[self.tickets[key].class].tables.spec.suspend;
+        let until = round_up(self.now + suspend * 1000);
+        self.set_state(key, TicketState::Suspended);
+        self.tickets[key].due = until;
+        self.emit(Some(key), None, 0, EventKind::Suspended { until });
+        self.stand_in_line(key);
+        Ok(done(TicketState::Suspended))
+    }
+
+    pub(crate) fn resume_ticket(&mut self, id: &str) -> Result<Answer, Rejection> {
+        let key = self.open_ticket(id)?;
+        match self.tickets[key].state {
+            TicketState::Waiting => return Ok(replay(TicketState::Waiting)),
+            TicketState::Suspended => {}
+            state => return Err(wrong_state(id, state, "resume it: it is not suspended")),
+        }
+        self.leave_line(key);
+        self.set_state(key, TicketState::Waiting);
+        self.tickets[key].due = 0;
+        self.emit(Some(key), None, 0, EventKind::Resumed);
+        self.take_due_steps(key);
+        self.stand_in_line(key);
+        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+    }
+
+    /// Ends a ticket: out of line and without work by now. Its id is remembered for a while.
+    pub(crate) fn end_ticket(&mut self, key: u32, state: TicketState, outcome: SmolStr) {
+        self.end_ticket_of(key, state, outcome, SmolStr::default());
+    }
+
+    pub(crate) fn end_ticket_of(&mut self, key: u32, state: TicketState, outcome: SmolStr, agent: SmolStr) {
+        self.set_state(key, state);
+        self.by_state[state as usize] -= 1;
+        self.timers.forget(key);
+        let ticket = self.tickets.remove(key);
+        let class = &mut self.classes[ticket.class];
+        class.users -= 1;
+        let extra = ticket.extra.unwrap_or_default();
+        let ended = Ended {
+            agent,
+            outcome,
+            agent_context: extra.agent_context,
+            sequence: ticket.sequence,
+            fingerprint: ticket.fingerprint,
+            revision: ticket.revision,
+            arrival: ticket.arrival,
+            ended_at: self.now,
+            marks: extra.marks,
+            policy_version: class.tables.spec.version,
+            class: ticket.class,
+            queue: class.queue,
+            channel: class.channel,
+            source: ticket.source,
+            attempt: ticket.attempt,
+            state,
+            verbs: ticket.verbs,
+            id: ticket.id,
+        };
+        let slot = self.ended.insert(ended);
+        self.ended_order.push_back(slot);
+        self.ids.change(&self.ended[slot].id, key, slot | ENDED);
+        if self.ended_order.len() > self.bounds().closed_max as usize {
+            self.forget_oldest();
+        }
+    }
+
+    pub(crate) fn forget_oldest(&mut self) {
+        if let Some(slot) = self.ended_order.pop_front() {
+            let ended = self.ended.remove(slot);
+            self.ids.remove(&ended.id, slot | ENDED);
+            self.sources.release(ended.source);
+        }
+    }
+}
+
+/// A ticket's attributes after an update: named ones set in their place, new ones behind, empty ones removed.
+fn merged(content: &Content, update: &[Attribute<'_>], keeps: impl Fn(&str, u16) -> bool) -> Content {
+    let mut all: Vec<Attribute<'_>> = content.attributes().collect();
+    for attribute in update {
+        match all.iter().position(|known| known.name == attribute.name) {
+            Some(at) if attribute.value.is_empty() => {
+                all.remove(at);
+            }
+            Some(at) if !keeps(attribute.name, attribute.confidence_milli) => all[at] = *attribute,
+            None if !attribute.value.is_empty() => all.push(*attribute),
+            _ => {}
+        }
+    }
+    Content::new(content.customer(), all.iter().copied())
+}
