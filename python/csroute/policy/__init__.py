@@ -23,7 +23,7 @@ References are objects, never strings: editors complete them, and mypy refuses w
 wrong beyond types, `policy.compile()` makes the engine's tables, `load(path)` reads a policy's file.
 """
 
-from csroute.policy.attributes import Attr, Attributes, Condition, Detected, detected, guess, optional
+from csroute.policy.attributes import Attr, Attributes, Condition, Detected, detected, guess, never, optional
 from csroute.policy.clocks import Clock
 from csroute.policy.compile import version
 from csroute.policy.durations import Duration, hours, milliseconds, minutes, seconds
@@ -70,6 +70,7 @@ __all__ = [
     "load",
     "milliseconds",
     "minutes",
+    "never",
     "optional",
     "seconds",
     "strict_priority",

@@ -52,6 +52,7 @@ __all__ = [
     "facts_of",
     "guess",
     "guesses_of",
+    "never",
     "optional",
     "present_values",
 ]
@@ -97,6 +98,11 @@ class AnyHolds(Condition):
     """Holds if any of these does."""
 
     conditions: tuple[Condition, ...]
+
+
+def never() -> Condition:
+    """Holds for no ticket: for a rule that is entered by a step's move, or a transfer, alone."""
+    return AnyHolds(())
 
 
 def _parts(kind: type[All] | type[AnyHolds], condition: Condition) -> tuple[Condition, ...]:

@@ -143,10 +143,8 @@ def _layers(policy: Policy) -> Iterator[Finding]:
         if count > 1:
             yield Finding(policy.origin, "layers", f"{name} is there {count} times: give each layer its own name")
     if layers[0]._every:
-        wrong = "its rules are the queues, and a ticket stands in one"
-        yield Finding(
-            layers[0]._origin, layers[0].__name__, f"{wrong}: leave out every=True, or put another layer first"
-        )
+        wrong = "the first layer's rules are the queues, and a ticket stands in one"
+        yield Finding(layers[0]._origin, layers[0].__name__, f"{wrong}: leave out every=True, or put another first")
     for layer in layers:
         yield from _shape(layer)
         for rule in rules_of(layer):
@@ -193,7 +191,7 @@ def _reached(layer: type[Layer]) -> Iterator[Finding]:
         if place in tried.held:
             above = ", ".join(str(rules[first]) for first in sorted(tried.before[place]))
             yield Finding(
-                rule.origin, str(rule), f"it never applies: where it holds, {above} above it does: move it up"
+                rule.origin, str(rule), f"it never applies: where it holds, {above} does, above it: move it up"
             )
         elif any(True for _ in tests(rule.when)):
             yield Finding(rule.origin, f"{rule}: when", "no ticket meets it: its tests exclude each other")

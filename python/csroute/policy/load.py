@@ -32,7 +32,8 @@ def load(path: str | Path) -> Policy:
         raise _refused(Path(error.filename or file), error.lineno or 0, f"{error.msg}") from error
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        raise _refused(file, (lines or [0])[-1] or 0, f"{type(error).__name__}: {error}") from error
+        cause = error.__cause__ or error  # Python 3.11 wraps what goes wrong while a class names its members
+        raise _refused(file, (lines or [0])[-1] or 0, f"{type(cause).__name__}: {cause}") from error
     finally:
         _put_back(name, before)
     policy = getattr(module, "policy", None)

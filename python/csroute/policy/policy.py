@@ -141,10 +141,14 @@ class Case:
 
     def beats(self, other: Case, *, waited: Duration = seconds(0)) -> Case:  # noqa: B008 - a value
         """Arriving now, it goes before the other, which has waited so long."""
-        self.expectations.append(Expectation(here(), other=other, waited=waited))
-        return self
+        return self._against(other, waited, ahead=True)
 
     def yields_to(self, other: Case, *, waited: Duration = seconds(0)) -> Case:  # noqa: B008 - a value
         """Arriving now, it goes after the other, which has waited so long."""
-        self.expectations.append(Expectation(here(), other=other, waited=waited, ahead=False))
+        return self._against(other, waited, ahead=False)
+
+    def _against(self, other: Case, waited: Duration, *, ahead: bool) -> Case:
+        if other.policy is not self.policy:
+            raise ValueError(f"a case of {self.policy.name} stands against one of the same policy, not {other!r}")
+        self.expectations.append(Expectation(here(), other=other, waited=waited, ahead=ahead))
         return self

@@ -78,10 +78,8 @@ def _needs(policy: Policy, field: str, needs: Needs | None) -> Iterator[tuple[st
     terms = [term for group in (*needs.groups, needs.none_of) for term in group]
     for term in terms:
         if not issubclass(policy.skills, term.owner):
-            yield (
-                field,
-                f"{term.owner.__name__}.{term.skill} is no skill of {policy.skills.__name__}, the policy's: use that",
-            )
+            wrong = f"{term.owner.__name__}.{term.skill} is no skill of {policy.skills.__name__}, the policy's"
+            yield field, f"{wrong}: use that"
     yield from ((field, message) for message in _foreign(policy, (term.fact for term in terms if term.fact)))
 
 
@@ -92,10 +90,8 @@ def _given_somewhere(policy: Policy, field: str, clock: Clock) -> Iterator[tuple
         return
     everyone = [rule for layer in policy.layers for rule in rules_of(layer)] + [policy.defaults]
     if not any(use.clock is clock and use.mode != "off" for rule in everyone for use in rule.clocks):
-        yield (
-            field,
-            f"clock {clock.name} has no target anywhere: give it one, like clocks=[….{clock.name}.within(minutes(3))]",
-        )
+        right = f"give it one, like clocks=[Clocks.{clock.name}.within(minutes(3))]"
+        yield field, f"clock {clock.name} has no target anywhere: {right}"
 
 
 def _urgency(policy: Policy, gives: Gives) -> Iterator[tuple[str, str]]:

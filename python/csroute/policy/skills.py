@@ -83,7 +83,7 @@ class AnyOf(Needs):
 
     def __or__(self, other: AnyOf) -> AnyOf:
         if not isinstance(other, AnyOf):
-            raise TypeError(f"| joins skills, and {other!r} is none: a requirement is an `and` of `or`s")
+            raise TypeError(f"| joins skills, and ({other}) is no skill: a requirement is an `and` of `or`s")
         return AnyOf((self.groups[0] + other.groups[0],))
 
     def __invert__(self) -> Needs:
