@@ -1,0 +1,140 @@
+"""The server's settings: from a TOML file and the environment, checked, with errors that name the key.
+
+A setting `in_flight_max` is a key of the file, or `CSROUTE_IN_FLIGHT_MAX` in the environment, which wins. What is given
+nowhere has its default; a key that is not known is refused, not passed over.
+
+>>> load_config(environ={"CSROUTE_LISTEN": "127.0.0.1:0"}).listen
+'127.0.0.1:0'
+>>> load_config(environ={"CSROUTE_STREAMS_MAX": "many"})
+Traceback (most recent call last):
+    ...
+csroute.errors.ConfigError: CSROUTE_STREAMS_MAX in the environment: input should be a valid integer, unable to parse \
+string as an integer; it is 'many', the default is 2048
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from csroute.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Config", "load_config"]
+
+_PREFIX = "CSROUTE_"
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError('an address is "host:port", such as "127.0.0.1:7700", or "[::1]:7700"')
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Config(BaseModel):
+    """Every setting, with its default and range."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: Address = "127.0.0.1:7700"
+    """Where gRPC listens. Port 0: any free one."""
+    metrics_listen: Address | Literal["off"] = "127.0.0.1:7780"
+    """Where the Prometheus endpoint listens; "off": nowhere."""
+    policy: str = ""
+    """The default tenant's policy: a .py, a compiled policy's file, or a preset's name. Empty: none is installed."""
+    tenants: dict[str, str] = Field(default_factory=dict)
+    """Further tenants and their policies (in the file alone)."""
+
+    in_flight_max: int = Field(8192, ge=1, le=1_000_000)
+    """Calls taken and not answered yet; past it: BUSY."""
+    tenants_max: int = Field(64, ge=1, le=65_536)
+    """Tenants of a node; past it: TENANTS_FULL."""
+    ring_events_max: int = Field(262_144, ge=1024, le=67_108_864)
+    """Events kept per tenant for those who watch."""
+    message_bytes_max: int = Field(4_194_304, ge=4096, le=268_435_456)
+    """The largest request; past it: MESSAGE_TOO_LARGE."""
+    watchers_max: int = Field(4096, ge=1, le=65_536)
+    """Watch and Work streams of a node."""
+    streams_max: int = Field(2048, ge=1, le=65_536)
+    """Open streams of all kinds at this door; past it: BUSY."""
+    connection_calls_max: int = Field(1024, ge=1, le=65_536)
+    """Calls and streams at a time on one connection; more wait at the client."""
+    stream_window: int = Field(8, ge=1, le=1024)
+    """Messages of one stream that are read and not answered yet."""
+    write_timeout_ms: int = Field(30_000, ge=10, le=3_600_000)
+    """A client that reads nothing for so long is cut."""
+    drain_grace_ms: int = Field(10_000, ge=0, le=600_000)
+    """On SIGTERM or SIGINT: how long what is in flight may take."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged; debug logs every call."""
+    rejections_logged_per_s: int = Field(20, ge=0, le=10_000)
+    """Rejections logged a second; the others are counted."""
+
+
+def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | None = None, **given: object) -> Config:
+    """The settings: defaults, then the file, then the environment, then what is `given` (None: not given).
+
+    Raises ConfigError for whatever is wrong, naming each key, where it came from, and what would be right.
+    """
+    at: dict[str, str] = {}  # where each key's value came from
+    values: dict[str, Any] = {}
+    for key, value in (_read(Path(path)) if path is not None else {}).items():
+        values[key], at[key] = value, f"{key} in {path}"
+    for name, value in (os.environ if environ is None else environ).items():
+        if (setting := _environment_key(name)) is not None:
+            values[setting], at[setting] = value, f"{name} in the environment"
+    for key, value in given.items():
+        if value is not None:
+            values[key], at[key] = value, key
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_problem(problem, at) for problem in error.errors())) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+def _environment_key(name: str) -> str | None:
+    """The setting that a variable names; None: it is none of ours. A near miss is an error: it was meant for us."""
+    key = name.removeprefix(_PREFIX).lower()
+    if not name.startswith(_PREFIX) or key == "tenants":
+        return None
+    if key in Config.model_fields:
+        return key
+    for meant in difflib.get_close_matches(key, Config.model_fields, n=1, cutoff=0.8):
+        raise ConfigError(f"{name} in the environment is no setting; {_PREFIX}{meant.upper()} is meant, perhaps")
+    return None
+
+
+def _problem(problem: Any, at: Mapping[str, str]) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
+    key = str(problem["loc"][0])
+    where = at.get(key, key)
+    if problem["type"] == "extra_forbidden":
+        meant = difflib.get_close_matches(key, Config.model_fields, n=1)
+        return f"{where} is no setting; {meant[0] + ' is meant, perhaps' if meant else 'they are ' + _all()}"
+    message = problem["msg"].removeprefix("Value error, ")
+    default = Config.model_fields[key].get_default(call_default_factory=True)
+    return f"{where}: {message[0].lower()}{message[1:]}; it is {problem['input']!r}, the default is {default!r}"
+
+
+def _all() -> str:
+    return ", ".join(Config.model_fields)

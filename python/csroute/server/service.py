@@ -1,0 +1,197 @@
+"""The server's life: start, serve, drain, stop.
+
+    server = Server(load_config("csroute.toml"))
+    await server.start()
+    ...
+    await server.stop()
+
+Stopping drains: health says NOT_SERVING and new tickets are refused; what is in flight is finished, up to a grace;
+streams end as DRAINING; then the node stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from csroute import _csroute
+from csroute.errors import ConfigError, rejection
+from csroute.logs import CallLog, configure_logs
+from csroute.metrics import serve_metrics
+from csroute.router import policy_bytes
+from csroute.server.door import TENANT_DEFAULT, Door
+from csroute.server.pump import Pump, Refused
+from csroute.v1 import admin_pb2, admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from wsgiref.simple_server import WSGIServer
+
+    from csroute.config import Config
+
+__all__ = ["SERVICES", "Server", "run", "serve"]
+
+SERVICES = tuple(
+    service.full_name
+    for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+_METADATA_BYTES_MAX = 16_384
+_KEEPALIVE_MS = 30_000
+_ENDING_S = 2.0
+"""How long the last words of streams may take to leave."""
+
+
+class Server:
+    """One node behind one gRPC port, with health, reflection and the Prometheus endpoint.
+
+    Args:
+        config: the settings.
+        handlers: further gRPC handlers on the same port.
+    """
+
+    def __init__(self, config: Config, *, handlers: Sequence[grpc.GenericRpcHandler] = ()) -> None:
+        self.config = config
+        self._more_handlers = handlers
+        self._log = structlog.get_logger("csroute.server")
+        self.port = 0
+        """The port of gRPC, once started."""
+        self.metrics_port = 0
+        """The port of the Prometheus endpoint, once started; 0: it is off."""
+
+    async def start(self) -> None:
+        """Installs the policies and listens. ConfigError, PolicyError: a setting is wrong, and nothing stays open."""
+        config = self.config
+        policies = {TENANT_DEFAULT: config.policy} if config.policy else {}
+        compiled = {tenant: policy_bytes(source) for tenant, source in {**policies, **config.tenants}.items()}
+        self._node = _csroute.Node(
+            in_flight_max=config.in_flight_max,
+            tenants_max=config.tenants_max,
+            ring_events_max=config.ring_events_max,
+            message_bytes_max=config.message_bytes_max,
+            watchers_max=config.watchers_max,
+        )
+        self._pump = Pump(self._node, asyncio.get_running_loop())
+        self._door = Door(self._pump, config, CallLog(config.rejections_logged_per_s), self._drained)
+        self._health = health.aio.HealthServicer()
+        self._metrics: WSGIServer | None = None
+        self._server = self._grpc_server()
+        try:
+            for tenant, policy in compiled.items():
+                await self._install(tenant, policy)
+            self._listen_for_metrics()
+            await self._listen()
+        except BaseException:
+            await self.stop(grace_s=0)
+            raise
+        await self._set_health(serving=True)
+        self._log.info("listening", port=self.port, metrics_port=self.metrics_port, tenants=sorted(compiled))
+
+    async def stop(self, grace_s: float | None = None) -> None:
+        """Drains and stops: see above. The grace is the settings', unless given."""
+        grace_s = self.config.drain_grace_ms / 1000 if grace_s is None else grace_s
+        self._log.info("draining", grace_s=grace_s)
+        await self._health.enter_graceful_shutdown()
+        self._node.drain(True)
+        stopping = asyncio.create_task(self._server.stop(grace_s))  # no new calls from here on
+        await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._door.quiet(), grace_s)
+        self._door.stop_reading()
+        await asyncio.get_running_loop().run_in_executor(None, self._node.stop)  # answers what is parked: streams end
+        await stopping
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._door.quiet(streams=True), _ENDING_S)
+        self._pump.close()
+        if self._metrics is not None:
+            self._metrics.shutdown()
+            self._metrics.server_close()
+        self._log.info("stopped")
+
+    # --- parts -----------------------------------------------------------------------------------------------------
+
+    def _grpc_server(self) -> grpc.aio.Server:
+        config = self.config
+        server = grpc.aio.server(
+            options=[
+                # Twice: what is a little too large gets a numbered rejection; what is far too large is cut by gRPC.
+                ("grpc.max_receive_message_length", 2 * config.message_bytes_max),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_concurrent_streams", config.connection_calls_max),
+                ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+                ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a share of the calls
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS // 3),
+                ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 3),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ]
+        )
+        server.add_generic_rpc_handlers((*self._door.handlers(), *self._more_handlers))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        return server
+
+    async def _install(self, tenant: str, policy: bytes) -> None:
+        number = next(number for number, path, _ in _csroute.methods() if path == "internal/InstallPolicy")
+        request = policy_pb2.InstallPolicyRequest(policy=policy).SerializeToString()
+        try:
+            await self._pump.call(number, tenant, "server", request, 0)
+        except Refused as no:
+            raise rejection(no.status) from None
+
+    async def _listen(self) -> None:
+        try:
+            self.port = self._server.add_insecure_port(self.config.listen)
+        except RuntimeError as error:
+            raise ConfigError(f"listen: {self.config.listen} cannot be listened on: {error}") from None
+        await self._server.start()
+
+    def _listen_for_metrics(self) -> None:
+        if self.config.metrics_listen == "off":
+            return
+        host, _, port = self.config.metrics_listen.rpartition(":")
+        try:
+            self._metrics, _thread = serve_metrics(self._node.metrics, host.strip("[]"), int(port))
+        except OSError as error:
+            at = self.config.metrics_listen
+            raise ConfigError(f"metrics_listen: {at} cannot be listened on: {error.strerror}") from None
+        self.metrics_port = self._metrics.server_port
+
+    async def _drained(self, request: bytes) -> None:
+        """AdminService.Drain was answered: health follows."""
+        on = admin_pb2.DrainRequest.FromString(request).on
+        await self._set_health(serving=not on)
+
+    async def _set_health(self, *, serving: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        status = states.SERVING if serving else states.NOT_SERVING
+        for service in (health.OVERALL_HEALTH, *SERVICES):
+            await self._health.set(service, status)
+
+
+async def serve(config: Config) -> None:
+    """Serves until SIGTERM or SIGINT, then drains. A second signal does not wait."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, told.set)
+    server = Server(config)
+    await server.start()
+    await told.wait()
+    for number in signals:
+        loop.remove_signal_handler(number)
+    await server.stop()
+
+
+def run(config: Config) -> None:
+    """Serves in this process until it is told to stop: logs to stderr, uvloop."""
+    configure_logs(config.log_level)
+    uvloop.run(serve(config))
