@@ -1,9 +1,9 @@
 """What must always hold, checked on the events alone and on a reader's views, whoever made them.
 
-    audit = Audit()
-    for event in events:
-        audit.hear(event)                # I1, I6, I9, and the order of events itself
-    audit.look(tickets, agents)          # I1, I2: the views agree with the events
+audit = Audit()
+for event in events:
+    audit.hear(event)                # I1, I6, I9, and the order of events itself
+audit.look(tickets, agents)          # I1, I2: the views agree with the events
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class Audit:
             assert ticket.attempt == heard.attempt, f"{ticket.id}: attempt {ticket.attempt}, heard {heard.attempt}"
             if heard.state != SCHEDULED:
                 assert ticket.arrival_us == heard.arrival_us, f"I9: arrival of {ticket.id}"
-        told = {id for id, heard in self.tickets.items() if heard.state not in ENDED}
+        told = {name for name, heard in self.tickets.items() if heard.state not in ENDED}
         assert told == set(seen), f"I1: lost or invented: {told ^ set(seen)}"
         for agent in agents:
-            held = {id for id, each in seen.items() if each.agent == agent.spec.id}
+            held = {name for name, each in seen.items() if each.agent == agent.spec.id}
             assert held == set(agent.tickets), f"I1: {agent.spec.id} holds {agent.tickets}, the tickets say {held}"

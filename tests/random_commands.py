@@ -7,6 +7,7 @@ Whatever draws them (`random.Random`, or Hypothesis's) only needs `choice`, `ran
 >>> 1 <= len(policy.layers) <= 3
 True
 """
+# ruff: noqa: ARG005 - each row of COMMANDS takes what is drawn from and the state, and uses what it needs
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
-from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2
 from google.protobuf import text_format
 
+from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2
 from tests.oracle import Oracle
 
 __all__ = ["Command", "random_command", "random_policy", "submit"]
@@ -130,7 +131,8 @@ def random_effects(rng: Random, move_to: Sequence[str] = (), clocks: Sequence[st
     effects.steps.extend(random_step(rng, move_to) for _ in range(rng.choice([0, 0, 0, 1, 2, 3])))
     effects.clocks.extend(random_clock_use(rng, name) for name in some(rng, clocks, 4))
     if maybe(rng, 0.5):
-        effects.order[:] = some(rng, [1, 2, 3, 4, 5], 3)[:: rng.choice([1, -1])]
+        orders: list[Any] = some(rng, [1, 2, 3, 4, 5], 3)
+        effects.order[:] = orders[:: rng.choice([1, -1])]
     if maybe(rng, 0.5):
         effects.affinity.hold_ms = rng.choice([0, 1000, 2000, 3000])
         effects.affinity.transfer_hold_ms = rng.choice([0, 1000, 3000])
@@ -230,11 +232,13 @@ def random_skill_levels(rng: Random, at_most: int) -> list[ticket_pb2.SkillLevel
 
 def submit(rng: Random, oracle: Oracle, ids: Sequence[str] = TICKETS) -> ticket_pb2.NewTicket:
     """A new ticket, or the same again."""
-    new = [id for id in ids if id not in oracle.tickets]
-    id = rng.choice(new) if new and maybe(rng, 0.8) else rng.choice(ids)
-    if id in oracle.tickets and maybe(rng, 0.9):
-        return oracle.tickets[id].sent
-    sent = ticket_pb2.NewTicket(id=id, channel=rng.choice(["chat", "chat", "phone", "chat", "fax"][: rng.randint(3, 5)]))
+    new = [name for name in ids if name not in oracle.tickets]
+    name = rng.choice(new) if new and maybe(rng, 0.8) else rng.choice(ids)
+    if name in oracle.tickets and maybe(rng, 0.9):
+        return oracle.tickets[name].sent
+    sent = ticket_pb2.NewTicket(
+        id=name, channel=rng.choice(["chat", "chat", "phone", "chat", "fax"][: rng.randint(3, 5)])
+    )
     sent.customer = rng.choice(["", "vip", "bob"])
     sent.source = rng.choice(["", "web", "app"])
     sent.attributes.extend(random_attributes(rng, update=False))
@@ -268,7 +272,7 @@ def attempt_of(rng: Random, oracle: Oracle, ticket: str) -> int:
 
 def verb(rng: Random, oracle: Oracle, states: Sequence[int]) -> dict[str, Any]:
     """A ticket, mostly one in such a state, and its attempt."""
-    apt = [id for id, ticket in oracle.tickets.items() if ticket.state in states]
+    apt = [name for name, ticket in oracle.tickets.items() if ticket.state in states]
     ticket = rng.choice(apt) if apt and maybe(rng, 0.85) else rng.choice(TICKETS)
     return {"ticket": ticket, "attempt": attempt_of(rng, oracle, ticket)}
 
@@ -289,7 +293,9 @@ def transfer(rng: Random, oracle: Oracle) -> agent_pb2.TransferRequest:
 
 
 def any_queue(rng: Random, oracle: Oracle) -> str:
-    return rng.choice([*(oracle.policy.queues if oracle.policy else []), *(["nowhere"] if maybe(rng, 0.1) else [])] or ["q"])
+    return rng.choice(
+        [*(oracle.policy.queues if oracle.policy else []), *(["nowhere"] if maybe(rng, 0.1) else [])] or ["q"]
+    )
 
 
 def login(rng: Random, oracle: Oracle) -> agent_pb2.LoginRequest:
@@ -318,8 +324,8 @@ def set_presence(rng: Random, oracle: Oracle) -> agent_pb2.SetPresenceRequest:
 def clock(rng: Random, oracle: Oracle, *, paused: bool) -> dict[str, str]:
     """A ticket and a clock, mostly one that runs or is paused."""
     apt = [
-        (id, name)
-        for id, ticket in oracle.tickets.items()
+        (known, name)
+        for known, ticket in oracle.tickets.items()
         for name, record in ticket.clocks.items()
         if record.started_us is not None and record.stopped_us is None and (record.paused_us is not None) == paused
     ]
@@ -331,12 +337,19 @@ def ticket_in(rng: Random, oracle: Oracle, *states: int) -> str:
     return str(verb(rng, oracle, states)["ticket"])
 
 
+def update(rng: Random, oracle: Oracle) -> ticket_pb2.UpdateRequest:
+    name = ticket_in(rng, oracle, 1, 2, 3, 4, 5)
+    revision = oracle.tickets[name].revision + rng.choice([0, 1, 1, 1, 2]) if name in oracle.tickets else 1
+    return ticket_pb2.UpdateRequest(id=name, revision=max(1, revision), attributes=random_attributes(rng, update=True))
+
+
 # How often, the method, and its request.
 COMMANDS: list[tuple[int, str, Callable[[Random, Oracle], Any]]] = [
     (16, "Route", lambda rng, oracle: ticket_pb2.RouteRequest(ticket=submit(rng, oracle))),
     (3, "RouteBatch", lambda rng, oracle: ticket_pb2.RouteBatchRequest(
         tickets=[submit(rng, oracle) for _ in range(rng.randint(1, 4))], tag=rng.randint(0, 9))),
-    (6, "Update", lambda rng, oracle: update(rng, oracle)),
+
+    (6, "Update", update),
     (3, "Cancel", lambda rng, oracle: ticket_pb2.CancelRequest(
         id=rng.choice(TICKETS), reason=rng.choice(["", "left"]))),
     (3, "Suspend", lambda rng, oracle: ticket_pb2.SuspendRequest(id=ticket_in(rng, oracle, 2))),
@@ -389,12 +402,6 @@ IN_SESSION = {"Login", "SetPresence", "RenewLease", "CloseSession"}
 ACTION_COMMANDS = [command for command in COMMANDS if command[1] in ACTIONS]
 
 
-def update(rng: Random, oracle: Oracle) -> ticket_pb2.UpdateRequest:
-    id = ticket_in(rng, oracle, 1, 2, 3, 4, 5)
-    revision = oracle.tickets[id].revision + rng.choice([0, 1, 1, 1, 2]) if id in oracle.tickets else 1
-    return ticket_pb2.UpdateRequest(id=id, revision=max(1, revision), attributes=random_attributes(rng, update=True))
-
-
 def action(rng: Random, oracle: Oracle) -> agent_pb2.AgentAction:
     _, method, make = rng.choice(ACTION_COMMANDS)
     made = agent_pb2.AgentAction(tag=rng.randint(0, 9))
@@ -416,7 +423,7 @@ def random_time(rng: Random, oracle: Oracle) -> int:
 def random_command(rng: Random, oracle: Oracle, policies: Sequence[bytes]) -> Command:
     """What may come next: one of the commands, or seldom another policy."""
     at_us = random_time(rng, oracle)
-    if oracle.policy is None and maybe(rng, 0.8) or maybe(rng, 0.01):
+    if (oracle.policy is None and maybe(rng, 0.8)) or maybe(rng, 0.01):
         request = policy_pb2.InstallPolicyRequest(policy=rng.choice(policies), reclassify=maybe(rng, 0.5))
         return Command(at_us, "InstallPolicy", request)
     states = {ticket.state for ticket in oracle.tickets.values()}

@@ -23,9 +23,9 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "python")]
 
-from csroute.v1 import event_pb2, policy_pb2
 from google.protobuf import text_format
 
+from csroute.v1 import event_pb2, policy_pb2
 from tests.audit import Audit
 from tests.oracle import Oracle, OracleRejection
 from tests.random_commands import START_US, Command, random_command, random_policy
@@ -53,10 +53,11 @@ def one_line(message: Any) -> str:
 
 def told(event: event_pb2.Event) -> str:
     """An event in one line, its kind first."""
-    kind = event.WhichOneof("kind") or "?"
+    kind = event.WhichOneof("kind")
+    assert kind is not None
     rest = event_pb2.Event()
     rest.CopyFrom(event)
-    rest.ClearField(kind)
+    rest.ClearField("kind")
     rest.ClearField("at_us")
     at = f"{(event.at_us - START_US) / 1e6:+.6f}s"
     return f"{kind} {{{one_line(getattr(event, kind))}}} at {at} {one_line(rest)}"

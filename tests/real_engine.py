@@ -1,18 +1,18 @@
 """The engine behind the oracle's interface: the same messages in, the same messages out.
 
-    engine = RealEngine()
-    engine.call("OpenSession", agent_pb2.OpenSessionRequest(session="desk"), now_us=1_000_000)
-    engine.events     # all events so far
+engine = RealEngine()
+engine.call("OpenSession", agent_pb2.OpenSessionRequest(session="desk"), now_us=1_000_000)
+engine.events     # all events so far
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from csroute._csroute import Core, Rejected, methods
-from csroute.v1 import agent_pb2, event_pb2, policy_pb2, ticket_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from csroute._csroute import Core, Rejected, methods
+from csroute.v1 import agent_pb2, event_pb2, policy_pb2, ticket_pb2
 from tests.oracle import OracleRejection
 
 __all__ = ["RealEngine"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2
 from google.protobuf import text_format
 
+from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2
 from tests.oracle import Oracle, OracleRejection
 
 START_US = 1_700_000_000_000_000
@@ -57,7 +57,8 @@ class Desk:
     """Short words for commands; each gives back what came of it: event kinds, or `replay`, or the code."""
 
     def __init__(self, router: Any, policy: str = POLICY) -> None:
-        self.router, self.at, self.reply = router, 0.0, None
+        self.router, self.at = router, 0.0
+        self.reply: Any = None
         self.do_install(compiled(policy), reclassify=False)
         self.do("OpenSession", agent_pb2.OpenSessionRequest(session="desk", lease_ms=3_600_000))
         # bob could take what ann cannot, but is away: so nothing has been declined by all.
@@ -160,9 +161,20 @@ def desk(router: Any) -> Desk:
     return Desk(router)
 
 
-STATES = "scheduled waiting suspended offered active wrapping closed cancelled overflowed unknown".split()
+STATES = [
+    "scheduled",
+    "waiting",
+    "suspended",
+    "offered",
+    "active",
+    "wrapping",
+    "closed",
+    "cancelled",
+    "overflowed",
+    "unknown",
+]
 WRONG, GONE = "WRONG_STATE", "TICKET_UNKNOWN"
-AGAIN = {state: "replay" for state in STATES[:-1]}
+AGAIN = dict.fromkeys(STATES[:-1], "replay")
 OPEN_ENDS = dict.fromkeys(["closed", "cancelled", "overflowed"], WRONG)
 # A verb on a ticket without an attempt is STALE; with one, in the wrong state, it is WRONG_STATE unless answered.
 NO_ATTEMPT = dict.fromkeys(["scheduled", "waiting", "suspended", "cancelled", "overflowed"], "STALE")
@@ -254,8 +266,8 @@ def test_timer(desk: Desk, state: str, seconds: float, kinds: str) -> None:
     early = desk.to(seconds - 0.001)
     last = desk.to(seconds)
     assert early in kinds.removesuffix(last) or early == "nothing"
-    assert " ".join([early, last]).removeprefix("nothing ") == kinds
-    assert last == kinds.split()[-1] or state == "waiting"
+    assert f"{early} {last}".removeprefix("nothing ") == kinds
+    assert last == kinds.rsplit(maxsplit=1)[-1] or state == "waiting"
 
 
 def test_a_verb_names_the_newest_attempt(desk: Desk) -> None:
@@ -285,9 +297,9 @@ def test_a_decline_ends_by_itself(desk: Desk) -> None:
 def test_a_transfer_to_an_agent_waits_for_that_agent_then_for_everyone(desk: Desk) -> None:
     desk.put("active")
     desk.presence("bob", agent_pb2.PRESENCE_AVAILABLE)
-    for id in ("u", "v"):
+    for name in ("u", "v"):
         desk.do("Route", ticket_pb2.RouteRequest(ticket=ticket_pb2.NewTicket(
-            id=id, channel="chat", attributes=[ticket_pb2.Attribute(name="kind", value="bill")],
+            id=name, channel="chat", attributes=[ticket_pb2.Attribute(name="kind", value="bill")],
             excluded_agents=["ann"])))  # fmt: skip
     desk.agent("cat")
     assert desk.verb("Transfer", agent="bob") == "transferred queued"
@@ -398,8 +410,8 @@ def test_removing_an_agent_loses_no_ticket(desk: Desk) -> None:
 def test_a_supervisor_is_bound_by_capacity_alone(desk: Desk) -> None:
     desk.put("waiting")
     assert desk.do("Assign", admin_pb2.AssignRequest(ticket="t", agent="nobody")) == "AGENT_UNKNOWN"
-    for id in ("u", "v"):
-        assert desk.submit("bill", id=id) == "queued offered"
+    for name in ("u", "v"):
+        assert desk.submit("bill", id=name) == "queued offered"
     assert desk.do("Assign", admin_pb2.AssignRequest(ticket="t", agent="ann")) == "NO_CAPACITY"
     desk.presence("bob", agent_pb2.PRESENCE_OFFLINE)
     assert desk.do("Assign", admin_pb2.AssignRequest(ticket="t", agent="bob")) == "NOT_LOGGED_IN"

@@ -125,7 +125,8 @@ class TicketClass:
     def needs_at(self, taken: set[int]) -> Needs:
         """The requirement in force when these steps were taken."""
         total = Needs()
-        for layer, needs in enumerate(self.layer_needs):
+        for layer, stated in enumerate(self.layer_needs):
+            needs = stated
             for index, step in enumerate(self.steps):
                 if index in taken and step.layer == layer and step.needs is not None:
                     needs = step.needs

@@ -12,12 +12,13 @@ from csroute.v1 import agent_pb2, event_pb2, ticket_pb2
 
 from .policy import TicketClass
 
-__all__ = ["HELD", "OPEN", "Agent", "Clock", "Exclusion", "Session", "Ticket", "ceil_ms"]
+__all__ = ["ENDED", "HELD", "OPEN", "Agent", "Clock", "Exclusion", "Session", "Ticket", "ceil_ms"]
 
 SCHEDULED, WAITING, SUSPENDED, OFFERED, ACTIVE, WRAPPING, CLOSED, CANCELLED, OVERFLOWED = range(1, 10)
 AVAILABLE, AWAY, DRAINING, OFFLINE = range(1, 5)
-# States in which an agent holds the ticket, and states in which it has not ended.
+# States in which an agent holds the ticket, in which it has ended, and in which it has not.
 HELD = (OFFERED, ACTIVE, WRAPPING)
+ENDED = (CLOSED, CANCELLED, OVERFLOWED)
 OPEN = (SCHEDULED, WAITING, SUSPENDED, *HELD)
 
 
