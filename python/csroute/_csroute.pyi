@@ -26,11 +26,14 @@ __all__: Final[list[str]] = ["Core", "Node", "Rejected", "codes", "methods"]
 class Rejected(Exception):
     """A numbered no. `args` is `(grpc_code, status)`."""
 
-    grpc_code: int
-    status: bytes
-    """A serialized `google.rpc.Status`, with ErrorInfo and, where a retry helps, RetryInfo."""
-
     def __init__(self, grpc_code: int, status: bytes) -> None: ...
+    @property
+    def grpc_code(self) -> int:
+        """The gRPC status code, as a number."""
+
+    @property
+    def status(self) -> bytes:
+        """A serialized `google.rpc.Status`, with ErrorInfo and, where a retry helps, RetryInfo."""
 
 @final
 class Core:

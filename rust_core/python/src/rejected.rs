@@ -20,13 +20,9 @@ pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
         members.set_item("status", py.eval(c"property(lambda self: self.args[1])", None, None)?)?;
         let base = py.get_type::<PyException>();
         let doc = c"A numbered no. `args` is `(grpc_code, status)`, status a serialized google.rpc.Status.";
-        PyErr::new_type(
-            py,
-            c"csroute._csroute.Rejected",
-            Some(doc),
-            Some(&base),
-            Some(members.into_any().unbind()),
-        )
+        // A copy: `new_type` lets go of the dictionary before it uses it.
+        let dict = members.clone().into_any().unbind();
+        PyErr::new_type(py, c"csroute._csroute.Rejected", Some(doc), Some(&base), Some(dict))
     })?;
     Ok(class.bind(py))
 }
