@@ -116,7 +116,7 @@ class AsyncClient(Calls, Awaiting):
         queues: Iterable[str] = (),
         after_sequence: int | None = None,
         batch_max: int = 0,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Events as they happen, of these sources or queues (none named: all), without end.
 
         A stream that breaks is resumed after the last event seen. To go on after a restart of your own, keep
@@ -165,7 +165,7 @@ class AsyncClient(Calls, Awaiting):
         batches: AsyncIterable[Sequence[Ticket]] | Iterable[Sequence[Ticket]],
         *,
         in_flight_max: int = 8,
-    ) -> AsyncIterator[list[RouteResult | RejectedError]]:
+    ) -> AsyncGenerator[list[RouteResult | RejectedError], None]:
         """Submits batch after batch in one stream: the results of each, in order.
 
         At most `in_flight_max` batches are sent ahead of their answers. If the stream breaks, those without an answer
@@ -274,7 +274,7 @@ class AsyncSession(SessionCalls, Awaiting):
         with contextlib.suppress(RejectedError):  # a session that is gone is closed
             await self._client.close_session(self.name)
 
-    async def work(self) -> AsyncIterator[WorkItem]:
+    async def work(self) -> AsyncGenerator[WorkItem, None]:
         """Offers, assignments and all other events of the session's agents, without end. See `csroute.client.work`.
 
         Raises NotFoundError (SESSION_UNKNOWN) once the session is over: open another, and log the agents in again.

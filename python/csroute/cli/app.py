@@ -1,0 +1,139 @@
+"""The commands and their options. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from csroute.cli.version import version
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="csroute",
+    help="A low-latency router for customer-service tickets.",
+    epilog="Exit codes: 0 well · 1 the demo's ledgers disagree · 2 usage, setting or policy · "
+    "3 server not reachable · 4 server says no · 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+EMBEDDED_POLICY = "double11"
+"""What `serve` routes by unless told otherwise: a preset of the package."""
+
+
+def run() -> int:
+    """Runs the command named by the process's arguments: its exit code. What went wrong is on stderr, in one line."""
+    from csroute.errors import CsrouteError, RejectedError, UnavailableError  # noqa: PLC0415
+
+    try:
+        app()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0
+    except UnavailableError as error:
+        return _said(error, 3)
+    except RejectedError as error:
+        return _said(error, 4)
+    except CsrouteError as error:
+        return _said(error, 2)
+    return 0
+
+
+def _said(error: Exception, code: int) -> int:
+    typer.echo(f"csroute: {error}", err=True)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"csroute {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def csroute(
+    _: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """A low-latency router for customer-service tickets."""
+
+
+@app.command()
+def serve(
+    listen: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Where gRPC listens, host:port. Port 0: any. [127.0.0.1:7700]")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A policy's .py, compiled bytes, or a preset's name. [double11]")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Where Prometheus reads, or off. [127.0.0.1:7780]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Further settings: TOML.")] = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, then drain.
+
+    Settings come from the options, then the environment (CSROUTE_LISTEN, …), then the file, then the defaults.
+    """
+    from csroute.config import load_config  # noqa: PLC0415
+    from csroute.errors import ConfigError  # noqa: PLC0415
+    from csroute.policy import PolicyError  # noqa: PLC0415
+    from csroute.server import run as run_server  # noqa: PLC0415
+
+    settings = load_config(config, listen=listen, policy=policy, metrics_listen=metrics)
+    if not settings.policy:
+        settings = settings.model_copy(update={"policy": EMBEDDED_POLICY})
+    try:
+        run_server(settings)
+    except PolicyError as error:
+        raise ConfigError(f"policy {settings.policy}: {error}") from None
+
+
+@app.command()
+def explain(
+    ticket: Annotated[str, typer.Argument(help="The ticket's id.")],
+    server: Annotated[str, typer.Option(metavar="ADDR", help="The server.")] = "127.0.0.1:7700",
+    tenant: Annotated[str, typer.Option(help="Whose ticket. Empty: the server's default.")] = "",
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server.")] = 5.0,
+) -> None:
+    """Say why a ticket is where it is."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from csroute.cli.explaining import rendered  # noqa: PLC0415
+    from csroute.client import Client  # noqa: PLC0415
+    from csroute.errors import UnavailableError  # noqa: PLC0415
+
+    with Client(server, tenant=tenant, caller="csroute-explain", timeout_s=timeout) as client:
+        try:
+            why = client.explain(ticket)
+        except UnavailableError as error:
+            if error.code:
+                raise
+            nobody = f"no server answers at {server}; `csroute serve --listen {server}` starts one"
+            raise UnavailableError(nobody, grpc_code=14) from None
+    Console().print(rendered(why))
+
+
+@app.command()
+def demo(
+    *,
+    seconds: Annotated[float, typer.Option(min=1, max=900, help="Seconds to play, both halves together.")] = 25,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the summary here.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed brings the same customers.")] = 11,
+    rate: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Tickets a minute offered in the first half; 0: as fast as it goes.")
+    ] = 2_000_000,
+    gateways: Annotated[int, typer.Option(min=1, max=16, help="Gateway processes of the first half.")] = 2,
+    desktops: Annotated[int, typer.Option(min=1, max=16, help="Agent desktop processes.")] = 2,
+) -> None:
+    """Play the Double-11 night through real gRPC: throughput, then service levels.
+
+    Starts a server on a free port of this machine, and client processes against it; ends them all. Exit code 1 if a
+    ticket was lost or the clients' ledgers and the server's disagree.
+    """
+    from csroute.demo import Options, play  # noqa: PLC0415
+
+    options = Options(seconds=seconds, seed=seed, rate_per_min=rate, gateways=gateways, desktops=desktops)
+    raise typer.Exit(play(options, json))
