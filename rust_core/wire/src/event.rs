@@ -186,3 +186,7 @@ fn put_kind(out: &mut Vec<u8>, event: &Event) {
         | EventKind::AgentRemoved => {}
     }
 }
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -357,3 +357,7 @@ fn insert_length(out: &mut Vec<u8>, start: usize, length: usize) {
         out[start - 1 + index] = if index < more { byte | 0x80 } else { byte };
     }
 }
+
+#[cfg(test)]
+#[path = "proto_tests.rs"]
+mod tests;

@@ -336,3 +336,31 @@ pub fn encode_rejection_counts(counts: impl IntoIterator<Item = (u16, u64)>, out
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::pb::csroute::v1::GetPositionsRequest;
+
+    #[test]
+    fn ids_are_read_piece_by_piece() {
+        let ids: Vec<String> = (0..1000).map(|index| format!("t-{index}")).collect();
+        let mut bytes = GetPositionsRequest {
+            ids: ids.clone(),
+            source: String::new(),
+        }
+        .encode_to_vec();
+        bytes.put_u64(99, 5); // unknown, last
+        let mut read = Vec::new();
+        let mut from = 0;
+        while from < bytes.len() {
+            let (piece, taken) = next_ids(&bytes[from..], 7).unwrap();
+            assert!(piece.len() <= 7 && taken > 0);
+            read.extend(piece.into_iter().map(str::to_owned));
+            from += taken;
+        }
+        assert_eq!(read, ids);
+    }
+}

@@ -60,6 +60,7 @@ pub const fn grpc_code(code: Code) -> i32 {
         | Code::OutOfRange
         | Code::UnknownValue
         | Code::TooMany
+        | Code::MessageTooLarge
         | Code::PolicyInvalid => grpc::INVALID_ARGUMENT,
         Code::UnknownMethod => grpc::UNIMPLEMENTED,
         Code::TicketUnknown
@@ -77,8 +78,7 @@ pub const fn grpc_code(code: Code) -> i32 {
         | Code::NotLoggedIn
         | Code::TimeBackward
         | Code::NoPolicy => grpc::FAILED_PRECONDITION,
-        Code::MessageTooLarge
-        | Code::WaitingFull
+        Code::WaitingFull
         | Code::ClassesFull
         | Code::AgentsFull
         | Code::SkillsFull
@@ -138,5 +138,61 @@ fn message(rejection: &Rejection) -> String {
         rejection.message.to_string()
     } else {
         format!("{}: {}", rejection.subject, rejection.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(status: &Status) -> ErrorInfo {
+        ErrorInfo::decode(&*status.details[0].value).unwrap()
+    }
+
+    #[test]
+    fn every_code_has_a_status_that_says_all() {
+        for &code in Code::ALL {
+            let status = status(&Rejection::about(code, "tickets[3].id", "must be given"));
+            assert_eq!(
+                (status.code, status.message.as_str()),
+                (grpc_code(code), "tickets[3].id: must be given")
+            );
+            assert_eq!(status.details[0].type_url, "type.googleapis.com/google.rpc.ErrorInfo");
+            let info = info(&status);
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (code.name(), "csroute"));
+            assert_eq!(
+                (&*info.metadata["code"], &*info.metadata["subject"]),
+                (&*code.number().to_string(), "tickets[3].id")
+            );
+            assert_eq!(status.details.len() > 1, code.retry_after_ms().is_some());
+        }
+    }
+
+    #[test]
+    fn a_retry_is_told_when() {
+        let status = status(&Rejection::new(Code::Busy, "full"));
+        assert_eq!(
+            (status.code, status.message.as_str()),
+            (grpc::RESOURCE_EXHAUSTED, "full")
+        );
+        assert!(!info(&status).metadata.contains_key("subject"));
+        assert_eq!(status.details[1].type_url, "type.googleapis.com/google.rpc.RetryInfo");
+        let retry = RetryInfo::decode(&*status.details[1].value).unwrap();
+        assert_eq!(
+            retry.retry_delay,
+            Some(Duration {
+                seconds: 0,
+                nanos: 50_000_000
+            })
+        );
+    }
+
+    /// Whoever retries goes by these.
+    #[test]
+    fn codes_that_invite_a_retry_are_those_that_grpc_retries() {
+        for &code in Code::ALL {
+            let invites = matches!(grpc_code(code), grpc::RESOURCE_EXHAUSTED | grpc::UNAVAILABLE);
+            assert!(invites || code.retry_after_ms().is_none(), "{code:?}");
+        }
     }
 }

@@ -245,3 +245,7 @@ pub(crate) fn put_stats(out: &mut Vec<u8>, view: &StatsView, sequence: u64, stat
 pub(crate) fn put_rejection(out: &mut Vec<u8>, field: u32, rejection: &Rejection) {
     out.item_bytes(field, &crate::status(rejection).encode_to_vec());
 }
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+pub(crate) mod tests;
