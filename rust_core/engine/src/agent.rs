@@ -83,34 +83,62 @@ pub(crate) struct Session {
 
 impl Engine {
     pub(crate) fn agent_slot(&self, id: &str) -> Result<u32, Rejection> {
-        self.agent_ids.get(id).copied().ok_or_else(|| Rejection::about(Code::AgentUnknown, id, format!("no agent {id:?}: upsert it first")))
+        self.agent_ids
+            .get(id)
+            .copied()
+            .ok_or_else(|| Rejection::about(Code::AgentUnknown, id, format!("no agent {id:?}: upsert it first")))
     }
 
     /// A reference to an agent, if it is known.
     pub(crate) fn agent_ref(&self, id: &str) -> Option<AgentRef> {
         let slot = *self.agent_ids.get(id)?;
-        Some(AgentRef { slot, number: self.agents[slot].number })
+        Some(AgentRef {
+            slot,
+            number: self.agents[slot].number,
+        })
     }
 
     /// The slot of a reference whose agent is still there.
     pub(crate) fn live(&self, agent: AgentRef) -> Option<u32> {
-        self.agents.get(agent.slot).filter(|found| found.number == agent.number).map(|_| agent.slot)
+        self.agents
+            .get(agent.slot)
+            .filter(|found| found.number == agent.number)
+            .map(|_| agent.slot)
     }
 
     /// The profile that a spec makes under the current policy.
-    pub(crate) fn profile_key(&self, skills: &[(u32, u8)], capacity: u32, channels: &[(SmolStr, u32)]) -> Result<ProfileKey, Rejection> {
+    pub(crate) fn profile_key(
+        &self,
+        skills: &[(u32, u8)],
+        capacity: u32,
+        channels: &[(SmolStr, u32)],
+    ) -> Result<ProfileKey, Rejection> {
         let policy = self.current()?;
-        let mut key = ProfileKey { skills: skills.to_vec(), capacity, channels: Vec::new() };
+        let mut key = ProfileKey {
+            skills: skills.to_vec(),
+            capacity,
+            channels: Vec::new(),
+        };
         key.skills.sort_unstable();
         let number = |name: &str| self.channel_names.get(name).unwrap_or(u32::MAX) as u8;
         if channels.is_empty() {
-            key.channels = policy.spec.channels.iter().map(|channel| (number(&channel.name), channel.limit)).collect();
+            key.channels = policy
+                .spec
+                .channels
+                .iter()
+                .map(|channel| (number(&channel.name), channel.limit))
+                .collect();
         } else {
             for (name, limit) in channels {
                 let Some(channel) = policy.spec.channels.iter().find(|channel| channel.name == *name) else {
-                    return Err(Rejection::about(Code::ChannelUnknown, name.clone(), format!("the policy has no channel {name:?}")));
+                    return Err(Rejection::about(
+                        Code::ChannelUnknown,
+                        name.clone(),
+                        format!("the policy has no channel {name:?}"),
+                    ));
                 };
-                key.channels.push((number(name), if *limit == 0 { channel.limit } else { *limit }));
+                key.channels
+                    .push((number(name), if *limit == 0 { channel.limit } else { *limit }));
             }
         }
         key.channels.sort_unstable();
@@ -119,12 +147,29 @@ impl Engine {
     }
 
     /// The profile of an agent under another policy: channels that it has not got are left out.
-    pub(crate) fn profile_key_lenient(&self, skills: &[(u32, u8)], capacity: u32, channels: &[(SmolStr, u32)]) -> ProfileKey {
-        let known: Vec<_> = channels.iter().filter(|(name, _)| self.policy.as_ref().is_some_and(|policy| policy.spec.channels.iter().any(|channel| channel.name == *name))).cloned().collect();
+    pub(crate) fn profile_key_lenient(
+        &self,
+        skills: &[(u32, u8)],
+        capacity: u32,
+        channels: &[(SmolStr, u32)],
+    ) -> ProfileKey {
+        let known: Vec<_> = channels
+            .iter()
+            .filter(|(name, _)| {
+                self.policy
+                    .as_ref()
+                    .is_some_and(|policy| policy.spec.channels.iter().any(|channel| channel.name == *name))
+            })
+            .cloned()
+            .collect();
         if known.is_empty() && !channels.is_empty() {
             let mut skills = skills.to_vec();
             skills.sort_unstable();
-            return ProfileKey { skills, capacity, channels: vec![] };
+            return ProfileKey {
+                skills,
+                capacity,
+                channels: vec![],
+            };
         }
         self.profile_key(skills, capacity, &known).unwrap_or_default()
     }
@@ -136,7 +181,11 @@ impl Engine {
             sequence: 0,
             skills,
             capacity: spec.capacity,
-            channels: spec.channels.iter().map(|&(name, limit)| (SmolStr::new(name), limit)).collect(),
+            channels: spec
+                .channels
+                .iter()
+                .map(|&(name, limit)| (SmolStr::new(name), limit))
+                .collect(),
             profile,
             presence: Presence::Offline,
             reason: SmolStr::default(),
@@ -156,7 +205,8 @@ impl Engine {
     /// Whether an agent could take so many units of a channel, now.
     pub(crate) fn has_room(&self, agent: &Agent, channel: u8, cost: u32) -> bool {
         let profile = &self.board.profiles[agent.profile as usize].key;
-        agent.load(channel) < profile.limit(channel) && u64::from(agent.used) + u64::from(cost) <= u64::from(profile.capacity)
+        agent.load(channel) < profile.limit(channel)
+            && u64::from(agent.used) + u64::from(cost) <= u64::from(profile.capacity)
     }
 
     /// Brings the board up to date with an agent's load, presence and idleness.
@@ -176,14 +226,21 @@ impl Engine {
             }
         }
         let before = agent.open;
-        let keys: SmallVec<[Key; 2]> =
-            if free { self.board.orders.iter().map(|order| agent.key(order)).collect() } else { SmallVec::new() };
+        let keys: SmallVec<[Key; 2]> = if free {
+            self.board.orders.iter().map(|order| agent.key(order)).collect()
+        } else {
+            SmallVec::new()
+        };
         let profile = &mut self.board.profiles[profile_number as usize];
         let mut changed = before ^ open;
         while changed != 0 {
             let channel = changed.trailing_zeros() as usize;
             changed &= changed - 1;
-            if open >> channel & 1 == 1 { profile.open[channel] += 1 } else { profile.open[channel] -= 1 }
+            if open >> channel & 1 == 1 {
+                profile.open[channel] += 1
+            } else {
+                profile.open[channel] -= 1
+            }
         }
         let agents = &mut self.agents;
         agents[slot].open = open;
@@ -199,7 +256,13 @@ impl Engine {
                 }
             };
             match (free, was_in, place) {
-                (true, false, _) => heap.push(Item { key: keys[at], agent: slot }, &mut moved),
+                (true, false, _) => heap.push(
+                    Item {
+                        key: keys[at],
+                        agent: slot,
+                    },
+                    &mut moved,
+                ),
                 (true, true, Some(place)) => heap.set(place, keys[at], &mut moved),
                 (false, true, Some(place)) => heap.remove(place, &mut moved),
                 _ => {}
@@ -265,7 +328,12 @@ impl Engine {
 
     /// An agent's tickets in one state, by ticket sequence.
     pub(crate) fn held(&self, slot: u32, state: crate::TicketState) -> Vec<u32> {
-        let mut held: Vec<u32> = self.agents[slot].tickets.iter().copied().filter(|&ticket| self.tickets[ticket].state == state).collect();
+        let mut held: Vec<u32> = self.agents[slot]
+            .tickets
+            .iter()
+            .copied()
+            .filter(|&ticket| self.tickets[ticket].state == state)
+            .collect();
         held.sort_unstable_by_key(|&ticket| self.tickets[ticket].sequence);
         held
     }

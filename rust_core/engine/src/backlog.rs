@@ -38,12 +38,11 @@ impl Backlog {
         self.len == 0
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     pub(crate) fn first(&self) -> Option<Entry> {
-        self.chunks.front().and_then(|chunk| chunk.items.get(chunk.front)).copied()
+        self.chunks
+            .front()
+            .and_then(|chunk| chunk.items.get(chunk.front))
+            .copied()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
@@ -52,11 +51,17 @@ impl Backlog {
 
     pub(crate) fn insert(&mut self, entry: Entry) {
         self.len += 1;
-        let last_is_before = self.chunks.back().is_none_or(|chunk| chunk.items.last().is_none_or(|last| *last < entry));
+        let last_is_before = self
+            .chunks
+            .back()
+            .is_none_or(|chunk| chunk.items.last().is_none_or(|last| *last < entry));
         if last_is_before {
             match self.chunks.back_mut() {
                 Some(chunk) if chunk.items.len() < CHUNK => chunk.items.push(entry),
-                _ => self.chunks.push_back(Chunk { items: vec![entry], front: 0 }),
+                _ => self.chunks.push_back(Chunk {
+                    items: vec![entry],
+                    front: 0,
+                }),
             }
             return;
         }
@@ -76,7 +81,9 @@ impl Backlog {
 
     /// The first chunk whose last entry is not before `entry`; the last chunk if there is none.
     fn chunk_of(&self, entry: Entry) -> usize {
-        let at = self.chunks.partition_point(|chunk| chunk.items.last().is_some_and(|last| *last < entry));
+        let at = self
+            .chunks
+            .partition_point(|chunk| chunk.items.last().is_some_and(|last| *last < entry));
         at.min(self.chunks.len().saturating_sub(1))
     }
 
@@ -85,12 +92,18 @@ impl Backlog {
         if self.chunks.is_empty() {
             return false;
         }
-        let at = if self.first() == Some(entry) { 0 } else { self.chunk_of(entry) };
+        let at = if self.first() == Some(entry) {
+            0
+        } else {
+            self.chunk_of(entry)
+        };
         let chunk = &mut self.chunks[at];
         if chunk.items.get(chunk.front) == Some(&entry) {
             chunk.front += 1;
         } else {
-            let Ok(place) = chunk.live().binary_search(&entry) else { return false };
+            let Ok(place) = chunk.live().binary_search(&entry) else {
+                return false;
+            };
             let place = place + chunk.front;
             chunk.items.remove(place);
         }
@@ -121,7 +134,10 @@ impl Backlog {
                     break;
                 }
             }
-            let within = self.chunks.get(chunk_at).map_or(0, |chunk| chunk.live().partition_point(|item| item < entry));
+            let within = self
+                .chunks
+                .get(chunk_at)
+                .map_or(0, |chunk| chunk.live().partition_point(|item| item < entry));
             ranks.push(before + within);
         }
         ranks
@@ -159,7 +175,7 @@ mod tests {
                     prop_assert!(backlog.remove(gone));
                     prop_assert!(!backlog.remove(gone));
                 }
-                prop_assert_eq!(backlog.len(), naive.len());
+                prop_assert_eq!(backlog.len, naive.len());
                 prop_assert_eq!(backlog.is_empty(), naive.is_empty());
                 prop_assert_eq!(backlog.first(), naive.first().copied());
                 prop_assert_eq!(backlog.rank(entry), naive.iter().filter(|item| **item < entry).count());

@@ -22,21 +22,27 @@ impl Bits {
     }
 
     pub(crate) fn has(&self, bit: u32) -> bool {
-        self.words.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)
+        self.words
+            .get((bit >> 6) as usize)
+            .is_some_and(|word| word >> (bit & 63) & 1 == 1)
     }
 
     /// The bits in both sets, rising.
     pub(crate) fn both<'a>(&'a self, other: &'a Bits) -> impl Iterator<Item = u32> + 'a {
-        self.words.iter().zip(&other.words).enumerate().flat_map(|(index, (a, b))| {
-            let mut word = a & b;
-            std::iter::from_fn(move || {
-                if word == 0 {
-                    return None;
-                }
-                let bit = word.trailing_zeros();
-                word &= word - 1;
-                Some(((index as u32) << 6) + bit)
+        self.words
+            .iter()
+            .zip(&other.words)
+            .enumerate()
+            .flat_map(|(index, (a, b))| {
+                let mut word = a & b;
+                std::iter::from_fn(move || {
+                    if word == 0 {
+                        return None;
+                    }
+                    let bit = word.trailing_zeros();
+                    word &= word - 1;
+                    Some(((index as u32) << 6) + bit)
+                })
             })
-        })
     }
 }

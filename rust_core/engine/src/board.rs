@@ -31,7 +31,12 @@ impl Requirement {
     /// The sum over groups of the best level met.
     pub(crate) fn level_sum(&self, profile: &ProfileKey) -> u32 {
         let best = |group: &Vec<SkillAt>| {
-            group.iter().map(|&(skill, level)| (profile.level(skill), level)).filter(|(has, level)| has >= level).map(|(has, _)| u32::from(has)).max()
+            group
+                .iter()
+                .map(|&(skill, level)| (profile.level(skill), level))
+                .filter(|(has, level)| has >= level)
+                .map(|(has, _)| u32::from(has))
+                .max()
         };
         self.groups.iter().filter_map(best).sum()
     }
@@ -50,12 +55,17 @@ pub(crate) struct ProfileKey {
 impl ProfileKey {
     /// 0: has not got it.
     pub(crate) fn level(&self, skill: u32) -> u8 {
-        self.skills.binary_search_by_key(&skill, |entry| entry.0).map_or(0, |at| self.skills[at].1)
+        self.skills
+            .binary_search_by_key(&skill, |entry| entry.0)
+            .map_or(0, |at| self.skills[at].1)
     }
 
     /// 0: closed.
     pub(crate) fn limit(&self, channel: u8) -> u32 {
-        self.channels.iter().find(|entry| entry.0 == channel).map_or(0, |entry| entry.1)
+        self.channels
+            .iter()
+            .find(|entry| entry.0 == channel)
+            .map_or(0, |entry| entry.1)
     }
 }
 
@@ -110,10 +120,6 @@ impl Line {
             Pen::Odd => &mut self.odd,
             Pen::Held => &mut self.held,
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.main.len() + self.odd.len() + self.held.len()
     }
 }
 
@@ -173,7 +179,11 @@ impl Board {
             }
         }
         self.req_numbers.insert(requirement.clone(), number);
-        self.reqs[number as usize] = ReqEntry { requirement, users: 1, profiles };
+        self.reqs[number as usize] = ReqEntry {
+            requirement,
+            users: 1,
+            profiles,
+        };
         number
     }
 
@@ -251,8 +261,15 @@ impl Board {
             self.heads.push(Head::default());
             self.lines.len() as u32 - 1
         });
-        self.lines[number as usize] = Line { class: head.class, requirement, ..Line::default() };
-        self.heads[number as usize] = Head { arrival: i64::MAX, ..head };
+        self.lines[number as usize] = Line {
+            class: head.class,
+            requirement,
+            ..Line::default()
+        };
+        self.heads[number as usize] = Head {
+            arrival: i64::MAX,
+            ..head
+        };
         for &profile in &self.reqs[requirement as usize].profiles {
             self.profiles[profile as usize].lines.set(number);
         }
@@ -264,7 +281,10 @@ impl Board {
         for &profile in &self.reqs[line.requirement as usize].profiles {
             self.profiles[profile as usize].lines.clear(number);
         }
-        *line = Line { class: u32::MAX, ..Line::default() };
+        *line = Line {
+            class: u32::MAX,
+            ..Line::default()
+        };
         self.busy.clear(number);
         self.free_lines.push(number);
     }
@@ -278,7 +298,11 @@ impl Board {
             None => head.arrival = i64::MAX,
         }
         head.odd = !line.odd.is_empty();
-        if head.odd || head.arrival != i64::MAX { self.busy.set(number) } else { self.busy.clear(number) }
+        if head.odd || head.arrival != i64::MAX {
+            self.busy.set(number)
+        } else {
+            self.busy.clear(number)
+        }
     }
 
     /// The busy lines whose requirement a profile meets.
@@ -288,6 +312,9 @@ impl Board {
 
     /// How many logged-in agents meet a requirement.
     pub(crate) fn staffed(&self, requirement: u32) -> bool {
-        self.reqs[requirement as usize].profiles.iter().any(|&profile| self.profiles[profile as usize].logged_in > 0)
+        self.reqs[requirement as usize]
+            .profiles
+            .iter()
+            .any(|&profile| self.profiles[profile as usize].logged_in > 0)
     }
 }

@@ -66,7 +66,6 @@ pub(crate) struct Stage {
     taken: u32,
     pub(crate) line: u32,
     pub(crate) requirement: u32,
-    pub(crate) boost_us: Micros,
     /// The last listed step taken, from 1; 0 is none.
     pub(crate) step: u32,
 }
@@ -112,14 +111,20 @@ pub(crate) struct Class {
 impl Class {
     fn taken_of(&self, taken: u32, part: usize) -> impl DoubleEndedIterator<Item = &Step> {
         let steps = self.steps.iter().enumerate();
-        steps.filter(move |(at, step)| taken >> at & 1 == 1 && step.part as usize == part).map(|(_, step)| step)
+        steps
+            .filter(move |(at, step)| taken >> at & 1 == 1 && step.part as usize == part)
+            .map(|(_, step)| step)
     }
 
     /// The requirement in force once these steps are taken: for each layer the needs of the last listed step that states any.
     pub(crate) fn requirement_at(&self, taken: u32) -> Requirement {
         let mut requirement = self.own.clone();
         for (part, base) in self.parts.iter().enumerate() {
-            let needs = self.taken_of(taken, part).filter_map(|step| step.needs.as_ref()).next_back().unwrap_or(base);
+            let needs = self
+                .taken_of(taken, part)
+                .filter_map(|step| step.needs.as_ref())
+                .next_back()
+                .unwrap_or(base);
             requirement.groups.extend(needs.groups.iter().cloned());
             requirement.none_of.extend(needs.none_of.iter().copied());
         }
@@ -128,7 +133,10 @@ impl Class {
 
     /// The boost once these steps are taken: the sum over layers of the last listed one's.
     pub(crate) fn boost_at(&self, taken: u32) -> Micros {
-        (0..self.parts.len()).filter_map(|part| self.taken_of(taken, part).next_back()).map(|step| step.boost_us).sum()
+        (0..self.parts.len())
+            .filter_map(|part| self.taken_of(taken, part).next_back())
+            .map(|step| step.boost_us)
+            .sum()
     }
 
     /// The class's lines, one a stage met.
@@ -150,13 +158,17 @@ pub(crate) struct Classes {
 impl std::ops::Index<u32> for Classes {
     type Output = Class;
     fn index(&self, number: u32) -> &Class {
-        self.items[number as usize - 1].as_ref().expect("a ticket's class is there")
+        self.items[number as usize - 1]
+            .as_ref()
+            .expect("a ticket's class is there")
     }
 }
 
 impl std::ops::IndexMut<u32> for Classes {
     fn index_mut(&mut self, number: u32) -> &mut Class {
-        self.items[number as usize - 1].as_mut().expect("a ticket's class is there")
+        self.items[number as usize - 1]
+            .as_mut()
+            .expect("a ticket's class is there")
     }
 }
 
@@ -167,7 +179,10 @@ impl Classes {
 
     /// Number and class of each, rising.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Class)> {
-        self.items.iter().enumerate().filter_map(|(at, class)| class.as_deref().map(|class| (at as u32 + 1, class)))
+        self.items
+            .iter()
+            .enumerate()
+            .filter_map(|(at, class)| class.as_deref().map(|class| (at as u32 + 1, class)))
     }
 
     pub(crate) fn has(&self, number: u32) -> bool {
@@ -185,7 +200,6 @@ impl Classes {
         }
         self.memo.insert((channel, values), class);
     }
-
 }
 
 /// The needs' skills by number; an entry whose attribute is missing is left out.
@@ -200,7 +214,10 @@ fn resolve(engine: &mut Engine, needs: &Needs, key: &ClassKey) -> Result<Require
         Ok::<_, Rejection>(skills)
     };
     let groups = needs.groups.iter().map(|group| list(group)).collect::<Result<_, _>>()?;
-    Ok(Requirement { groups, none_of: list(&needs.none_of)? })
+    Ok(Requirement {
+        groups,
+        none_of: list(&needs.none_of)?,
+    })
 }
 
 fn skill_name(need: &Need, key: &ClassKey) -> Option<SmolStr> {
@@ -211,12 +228,56 @@ fn skill_name(need: &Need, key: &ClassKey) -> Option<SmolStr> {
     Some(SmolStr::from(format!("{}[{value}]", need.skill)))
 }
 
-/// The attributes that pick members of families, in what a rule gives.
-pub(crate) fn picking(effects: &Effects) -> impl Iterator<Item = &SmolStr> {
-    let all = effects.needs.iter().chain(effects.steps.iter().filter_map(|step| step.needs.as_ref()));
-    let all = all.chain(effects.affinity.iter().filter_map(|affinity| affinity.needs.as_ref()));
-    let needs = all.flat_map(|needs| needs.groups.iter().flatten().chain(&needs.none_of));
-    needs.chain(effects.fits.iter().map(|fit| &fit.skill)).map(|need| &need.attribute).filter(|name| !name.is_empty())
+/// The attributes that pick members of families, in those tables of a rule that count.
+pub(crate) fn picking(effects: &Effects, counts: Counts) -> impl Iterator<Item = &SmolStr> {
+    let needs = effects.needs.iter().filter(move |_| counts.needs);
+    let steps = effects
+        .steps
+        .iter()
+        .filter(move |_| counts.steps)
+        .filter_map(|step| step.needs.as_ref());
+    let affinity = effects
+        .affinity
+        .iter()
+        .filter(move |_| counts.affinity)
+        .filter_map(|affinity| affinity.needs.as_ref());
+    let all = needs
+        .chain(steps)
+        .chain(affinity)
+        .flat_map(|needs| needs.groups.iter().flatten().chain(&needs.none_of));
+    let fits = effects.fits.iter().filter(move |_| counts.fits).map(|fit| &fit.skill);
+    all.chain(fits)
+        .map(|need| &need.attribute)
+        .filter(|name| !name.is_empty())
+}
+
+/// Which tables of a rule count for a class.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct Counts {
+    pub(crate) needs: bool,
+    pub(crate) steps: bool,
+    pub(crate) affinity: bool,
+    pub(crate) fits: bool,
+}
+
+impl Counts {
+    pub(crate) const ALL: Self = Self {
+        needs: true,
+        steps: true,
+        affinity: true,
+        fits: true,
+    };
+
+    /// Which of the defaults' tables fill what no applied rule gave.
+    pub(crate) fn of_defaults<'a>(applied: impl Iterator<Item = &'a Effects> + Clone) -> Self {
+        Self {
+            needs: !applied.clone().any(|effects| effects.needs.is_some()),
+            steps: !applied.clone().any(|effects| !effects.steps.is_empty()),
+            affinity: !applied.clone().any(|effects| effects.affinity.is_some()),
+            fits: !applied.clone().any(|effects| !effects.fits.is_empty()),
+        }
+    }
 }
 
 /// The clocks that a class has: by name, `off` over `exactly` (the first) over the shortest `within` (the first).
@@ -225,7 +286,11 @@ fn clocks(tables: &Tables, all: &[&Effects], defaults: &Effects) -> Vec<(usize, 
     let all: Vec<&Effects> = if any { all.to_vec() } else { vec![defaults] };
     let mut found = Vec::new();
     for (at, clock) in tables.spec.clocks.iter().enumerate() {
-        let uses = || all.iter().flat_map(|effects| &effects.clocks).filter(|used| used.clock == clock.name);
+        let uses = || {
+            all.iter()
+                .flat_map(|effects| &effects.clocks)
+                .filter(|used| used.clock == clock.name)
+        };
         if uses().any(|used| used.mode == ClockMode::Off) {
             continue;
         }
@@ -249,7 +314,10 @@ impl Engine {
             return Ok(number);
         }
         if !self.room_for_a_class() {
-            return Err(Rejection::new(Code::ClassesFull, format!("{} classes have tickets, as many as may be", self.classes.len())));
+            return Err(Rejection::new(
+                Code::ClassesFull,
+                format!("{} classes have tickets, as many as may be", self.classes.len()),
+            ));
         }
         let class = Box::new(self.compile(tables, key)?);
         let number = match self.classes.free.pop_first() {
@@ -276,7 +344,9 @@ impl Engine {
     pub(crate) fn drop_empty_classes(&mut self) {
         self.classes.memo.clear();
         for at in 0..self.classes.items.len() {
-            let Some(class) = self.classes.items[at].take_if(|class| class.users == 0) else { continue };
+            let Some(class) = self.classes.items[at].take_if(|class| class.users == 0) else {
+                continue;
+            };
             self.classes.by_key.remove(&class.key);
             self.classes.free.insert(at as u32 + 1);
             for stage in &class.stages {
@@ -307,7 +377,11 @@ impl Engine {
         let spec = Arc::clone(&tables.spec);
         let defaults = &spec.defaults;
         let all: Vec<&Effects> = key.applied.iter().map(|&rule| tables.effects(rule)).collect();
-        let default_needs = if all.iter().any(|effects| effects.needs.is_some()) { None } else { defaults.needs.as_ref() };
+        let default_needs = if all.iter().any(|effects| effects.needs.is_some()) {
+            None
+        } else {
+            defaults.needs.as_ref()
+        };
 
         // Requirement: a part a layer, and one for the defaults.
         let mut parts = vec![Requirement::default(); spec.layers.len() + 1];
@@ -324,7 +398,10 @@ impl Engine {
         if let Some(transfer) = &key.transfer {
             parts[0] = Requirement::clone(transfer);
         }
-        let own = Requirement { groups: key.own.iter().map(|&skill| vec![skill]).collect(), none_of: vec![] };
+        let own = Requirement {
+            groups: key.own.iter().map(|&skill| vec![skill]).collect(),
+            none_of: vec![],
+        };
 
         let clocks: Vec<ClassClock> = clocks(tables, &all, defaults)
             .into_iter()
@@ -347,9 +424,15 @@ impl Engine {
                 clock.map_or(0, |clock| otherwise - clock.target_us / 1000)
             })
         };
-        let own_start = |effects: &&Effects| effects.head_start != 0 || effects.by_deadline.is_some();
-        let starts: Vec<&Effects> = if all.iter().any(own_start) { all.clone() } else { vec![defaults] };
-        let head_start = starts.iter().map(|effects| effects.head_start + by_deadline(effects)).sum();
+        let given: Millis = all.iter().map(|effects| effects.head_start).sum();
+        let no_start = all.iter().all(|effects| effects.head_start == 0);
+        let no_deadline = all.iter().all(|effects| effects.by_deadline.is_none());
+        let deadlines: Millis = if no_deadline {
+            by_deadline(defaults)
+        } else {
+            all.iter().map(|effects| by_deadline(effects)).sum()
+        };
+        let head_start = deadlines + if no_start { defaults.head_start } else { given };
 
         let mut steps = Vec::new();
         for (&(layer, _), effects) in key.applied.iter().zip(&all) {
@@ -383,12 +466,17 @@ impl Engine {
                         Some(self.board.requirement(requirement))
                     }
                 };
-                Some(Affinity { hold: spec.hold, transfer_hold: spec.transfer_hold, requirement })
+                Some(Affinity {
+                    hold: spec.hold,
+                    transfer_hold: spec.transfer_hold,
+                    requirement,
+                })
             }
         };
         let some_order = |effects: &Effects| (!effects.order.is_empty()).then(|| effects.order.clone());
-        let order: SmallVec<[AgentOrder; 4]> =
-            first(&all, defaults, some_order).unwrap_or_else(|| vec![AgentOrder::LeastLoaded, AgentOrder::LongestIdle]).into();
+        let order: SmallVec<[AgentOrder; 4]> = first(&all, defaults, some_order)
+            .unwrap_or_else(|| vec![AgentOrder::LeastLoaded, AgentOrder::LongestIdle])
+            .into();
         let heap = self.order_within_profiles(&order);
         let channel_name = self.channel_names.name(key.channel.into());
         let channel = spec.channels.iter().find(|channel| channel.name == *channel_name);
@@ -399,8 +487,12 @@ impl Engine {
             queue: self.queue_number(&queue_name),
             queue_name,
             channel: key.channel,
-            cost: first(&all, defaults, |effects| effects.cost).or(channel.map(|channel| channel.cost)).unwrap_or(1),
-            slope_milli: first(&all, defaults, |effects| effects.slope_milli).unwrap_or(1000).into(),
+            cost: first(&all, defaults, |effects| effects.cost)
+                .or(channel.map(|channel| channel.cost))
+                .unwrap_or(1),
+            slope_milli: first(&all, defaults, |effects| effects.slope_milli)
+                .unwrap_or(1000)
+                .into(),
             head_start,
             clocks,
             steps,
@@ -410,9 +502,13 @@ impl Engine {
             order,
             heap,
             affinity,
-            offer: first(&all, defaults, |effects| effects.offer).unwrap_or(OfferSpec { ttl: 0, away_on_expiry: false }),
+            offer: first(&all, defaults, |effects| effects.offer).unwrap_or(OfferSpec {
+                ttl: 0,
+                away_on_expiry: false,
+            }),
             wrap_up: first(&all, defaults, |effects| effects.wrap_up).unwrap_or(0),
-            decline_exclude: first(&all, defaults, |effects| effects.decline_exclude).unwrap_or(limits::DECLINE_EXCLUDE_MS_DEFAULT),
+            decline_exclude: first(&all, defaults, |effects| effects.decline_exclude)
+                .unwrap_or(limits::DECLINE_EXCLUDE_MS_DEFAULT),
             skip_unstaffed: first(&all, defaults, |effects| effects.skip_unstaffed).unwrap_or(false),
             fits,
             key,
@@ -443,7 +539,11 @@ impl Engine {
             boost_us: step.boost * 1000,
             alert: step.alert.clone(),
             overflow_to: step.overflow_to.clone(),
-            move_to: if step.move_to.is_empty() { None } else { tables.rule(part, &step.move_to) },
+            move_to: if step.move_to.is_empty() {
+                None
+            } else {
+                tables.rule(part, &step.move_to)
+            },
         })
     }
 
@@ -468,7 +568,12 @@ impl Engine {
         };
         let requirement = self.board.requirement(requirement);
         let line = self.board.new_line(head, requirement);
-        let stage = Stage { taken, line, requirement, boost_us, step };
+        let stage = Stage {
+            taken,
+            line,
+            requirement,
+            step,
+        };
         self.classes[class_number].stages.push(stage);
         stage
     }
@@ -481,7 +586,12 @@ impl Engine {
     /// The fit of a class's tickets with agents of a profile, ms.
     pub(crate) fn fit(&self, class: &Class, profile: u32) -> Millis {
         let key = &self.board.profiles[profile as usize].key;
-        class.fits.iter().filter(|((skill, level), _)| key.level(*skill) >= *level).map(|(_, fit)| fit).sum()
+        class
+            .fits
+            .iter()
+            .filter(|((skill, level), _)| key.level(*skill) >= *level)
+            .map(|(_, fit)| fit)
+            .sum()
     }
 
     /// The place in `Board::orders` of what of an order differs between agents of one profile.
@@ -506,18 +616,33 @@ impl Engine {
         let spec = &class.tables.spec;
         let mut layers: Vec<String> = Vec::new();
         for (at, layer) in spec.layers.iter().enumerate() {
-            let rules: Vec<u16> = class.key.applied.iter().filter(|rule| rule.0 as usize == at).map(|rule| rule.1).collect();
+            let rules: Vec<u16> = class
+                .key
+                .applied
+                .iter()
+                .filter(|rule| rule.0 as usize == at)
+                .map(|rule| rule.1)
+                .collect();
             if at > 0 && rules == [layer.rules.len() as u16 - 1] {
                 continue;
             }
             let name = |&rule: &u16| {
                 let rule = &layer.rules[rule as usize];
                 let mut picked: Vec<&str> = Vec::new();
-                for attribute in picking(&rule.effects) {
-                    let value = class.key.picks.iter().find(|(name, _)| name == attribute).map(|(_, value)| value.as_str());
+                for attribute in picking(&rule.effects, Counts::ALL) {
+                    let value = class
+                        .key
+                        .picks
+                        .iter()
+                        .find(|(name, _)| name == attribute)
+                        .map(|(_, value)| value.as_str());
                     picked.extend(value.filter(|value| !picked.contains(value)));
                 }
-                if picked.is_empty() { rule.name.to_string() } else { format!("{}[{}]", rule.name, picked.join(",")) }
+                if picked.is_empty() {
+                    rule.name.to_string()
+                } else {
+                    format!("{}[{}]", rule.name, picked.join(","))
+                }
             };
             layers.push(rules.iter().map(name).collect::<Vec<_>>().join("+"));
         }

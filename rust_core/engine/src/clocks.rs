@@ -27,9 +27,14 @@ impl Engine {
         for at in 0..count {
             let clock = self.class_clock(key, at);
             if clock.starts == moment && clock.stops != moment {
-                let (number, now) = (clock.clock, self.now);
+                let (number, stops, now) = (clock.clock, clock.stops, self.now);
                 if self.run_of(key, number).is_none() {
-                    self.tickets[key].clocks.push(new_run(number, now));
+                    let mut run = new_run(number, now);
+                    // Its stop came before its start: it never fires.
+                    if let Some(stop) = self.moment_at(key, stops) {
+                        (run.phase, run.since) = (Phase::Stopped, stop);
+                    }
+                    self.tickets[key].clocks.push(run);
                 }
             }
         }
@@ -40,7 +45,10 @@ impl Engine {
     }
 
     fn run_of(&self, key: u32, clock: u32) -> Option<usize> {
-        self.tickets[key].clocks.iter().position(|run| u32::from(run.clock) == clock)
+        self.tickets[key]
+            .clocks
+            .iter()
+            .position(|run| u32::from(run.clock) == clock)
     }
 
     fn stop_clock(&mut self, key: u32, at: usize) {
@@ -66,7 +74,16 @@ impl Engine {
             self.clock_figures(number).met += 1;
         }
         let name = self.clock_names.name(number).clone();
-        self.emit(Some(key), None, 0, EventKind::ClockStopped { clock: name, elapsed, met });
+        self.emit(
+            Some(key),
+            None,
+            0,
+            EventKind::ClockStopped {
+                clock: name,
+                elapsed,
+                met,
+            },
+        );
     }
 
     fn breach(&mut self, key: u32, place: usize, number: u32) {
@@ -97,7 +114,10 @@ impl Engine {
     fn clock_figures(&mut self, number: u32) -> &mut ClockStats {
         while self.clock_stats.len() <= number as usize {
             let clock = self.clock_names.name(self.clock_stats.len() as u32).clone();
-            self.clock_stats.push(ClockStats { clock, ..ClockStats::default() });
+            self.clock_stats.push(ClockStats {
+                clock,
+                ..ClockStats::default()
+            });
         }
         &mut self.clock_stats[number as usize]
     }
@@ -109,7 +129,13 @@ impl Engine {
             ARRIVAL => (ticket.state != TicketState::Scheduled).then_some(ticket.arrival),
             ASSIGNMENT => (ticket.assigned_at != 0).then_some(ticket.assigned_at),
             COMPLETION => None,
-            _ => ticket.extra.as_ref()?.moments.iter().find(|(marked, _)| *marked == moment).map(|(_, at)| *at),
+            _ => ticket
+                .extra
+                .as_ref()?
+                .moments
+                .iter()
+                .find(|(marked, _)| *marked == moment)
+                .map(|(_, at)| *at),
         }
     }
 
@@ -118,15 +144,26 @@ impl Engine {
         for at in 0..self.classes[self.tickets[key].class].clocks.len() {
             let clock = self.class_clock(key, at);
             let (number, starts, stops) = (clock.clock, clock.starts, clock.stops);
-            if starts == stops || self.run_of(key, number).is_some() {
+            if starts == stops {
                 continue;
             }
-            let Some(start) = self.moment_at(key, starts) else { continue };
-            let mut run = new_run(number, start);
+            let place = match self.run_of(key, number) {
+                Some(place) => place,
+                None => {
+                    let Some(start) = self.moment_at(key, starts) else {
+                        continue;
+                    };
+                    self.tickets[key].clocks.push(new_run(number, start));
+                    self.tickets[key].clocks.len() - 1
+                }
+            };
+            // Its stop passed before it came (back): it never fires.
             if let Some(stop) = self.moment_at(key, stops) {
-                (run.phase, run.since) = (Phase::Stopped, stop);
+                let run = &mut self.tickets[key].clocks[place];
+                if run.phase != Phase::Stopped {
+                    (run.phase, run.since) = (Phase::Stopped, stop);
+                }
             }
-            self.tickets[key].clocks.push(run);
         }
     }
 
@@ -137,12 +174,28 @@ impl Engine {
         let number = self.clock_names.get(clock);
         let class = &self.classes[ticket.class];
         let Some(number) = number.filter(|&number| class.clocks.iter().any(|clock| clock.clock == number)) else {
-            let has: Vec<&str> = class.clocks.iter().map(|clock| self.clock_names.name(clock.clock).as_str()).collect();
-            return Err(Rejection::about(Code::ClockUnknown, clock, format!("the ticket has no clock {clock:?}; it has: {}", has.join(", "))));
+            let has: Vec<&str> = class
+                .clocks
+                .iter()
+                .map(|clock| self.clock_names.name(clock.clock).as_str())
+                .collect();
+            return Err(Rejection::about(
+                Code::ClockUnknown,
+                clock,
+                format!("the ticket has no clock {clock:?}; it has: {}", has.join(", ")),
+            ));
         };
         let from = if pause { Phase::Running } else { Phase::Paused };
-        let place = self.run_of(key, number).filter(|&place| ticket.clocks_live() && ticket.clocks[place].phase == from);
-        let Some(place) = place else { return Ok(Answer { replayed: true, state: Some(state), reclassified: 0 }) };
+        let place = self
+            .run_of(key, number)
+            .filter(|&place| ticket.clocks_live() && ticket.clocks[place].phase == from);
+        let Some(place) = place else {
+            return Ok(Answer {
+                replayed: true,
+                state: Some(state),
+                reclassified: 0,
+            });
+        };
         let now = self.now;
         let run = &mut self.tickets[key].clocks[place];
         let name: SmolStr = self.clock_names.name(number).clone();
@@ -155,10 +208,22 @@ impl Engine {
             self.emit(Some(key), None, 0, EventKind::ClockResumed { clock: name });
         }
         self.arm(key);
-        Ok(Answer { replayed: false, state: Some(state), reclassified: 0 })
+        Ok(Answer {
+            replayed: false,
+            state: Some(state),
+            reclassified: 0,
+        })
     }
 }
 
 fn new_run(clock: u32, start: Micros) -> ClockRun {
-    ClockRun { clock: clock as u16, warned: 0, breached: false, phase: Phase::Running, start, paused: 0, since: 0 }
+    ClockRun {
+        clock: clock as u16,
+        warned: 0,
+        breached: false,
+        phase: Phase::Running,
+        start,
+        paused: 0,
+        since: 0,
+    }
 }

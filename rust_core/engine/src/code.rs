@@ -134,11 +134,19 @@ pub struct Rejection {
 impl Rejection {
     /// A rejection about nothing in particular.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), subject: String::new() }
+        Self {
+            code,
+            message: message.into(),
+            subject: String::new(),
+        }
     }
 
     /// A rejection about one field or name.
     pub fn about(code: Code, subject: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), subject: subject.into() }
+        Self {
+            code,
+            message: message.into(),
+            subject: subject.into(),
+        }
     }
 }

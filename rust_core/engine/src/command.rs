@@ -88,30 +88,99 @@ pub enum TransferTo<'a> {
 #[allow(missing_docs)]
 pub enum Command<'a> {
     Submit(Submit<'a>),
-    Update { id: &'a str, revision: u64, attributes: &'a [Attribute<'a>] },
-    Cancel { id: &'a str, reason: &'a str },
-    Suspend { id: &'a str },
-    Resume { id: &'a str },
+    Update {
+        id: &'a str,
+        revision: u64,
+        attributes: &'a [Attribute<'a>],
+    },
+    Cancel {
+        id: &'a str,
+        reason: &'a str,
+    },
+    Suspend {
+        id: &'a str,
+    },
+    Resume {
+        id: &'a str,
+    },
     UpsertAgent(AgentSpec<'a>),
-    RemoveAgent { agent: &'a str },
-    OpenSession { session: &'a str, lease: Millis },
-    RenewLease { session: &'a str },
-    CloseSession { session: &'a str },
-    Login { session: &'a str, agent: &'a str, presence: Presence, reason: &'a str },
-    SetPresence { session: &'a str, agent: &'a str, presence: Presence, reason: &'a str },
-    Accept { ticket: &'a str, attempt: u32, context: &'a [u8] },
-    Decline { ticket: &'a str, attempt: u32, reason: &'a str },
-    Complete { ticket: &'a str, attempt: u32, outcome: &'a str, context: &'a [u8] },
-    Transfer { ticket: &'a str, attempt: u32, to: TransferTo<'a> },
-    Mark { ticket: &'a str, attempt: u32, moment: &'a str },
-    PauseClock { ticket: &'a str, clock: &'a str },
-    ResumeClock { ticket: &'a str, clock: &'a str },
-    EndWrapUp { ticket: &'a str, attempt: u32 },
+    RemoveAgent {
+        agent: &'a str,
+    },
+    OpenSession {
+        session: &'a str,
+        lease: Millis,
+    },
+    RenewLease {
+        session: &'a str,
+    },
+    CloseSession {
+        session: &'a str,
+    },
+    Login {
+        session: &'a str,
+        agent: &'a str,
+        presence: Presence,
+        reason: &'a str,
+    },
+    SetPresence {
+        session: &'a str,
+        agent: &'a str,
+        presence: Presence,
+        reason: &'a str,
+    },
+    Accept {
+        ticket: &'a str,
+        attempt: u32,
+        context: &'a [u8],
+    },
+    Decline {
+        ticket: &'a str,
+        attempt: u32,
+        reason: &'a str,
+    },
+    Complete {
+        ticket: &'a str,
+        attempt: u32,
+        outcome: &'a str,
+        context: &'a [u8],
+    },
+    Transfer {
+        ticket: &'a str,
+        attempt: u32,
+        to: TransferTo<'a>,
+    },
+    Mark {
+        ticket: &'a str,
+        attempt: u32,
+        moment: &'a str,
+    },
+    PauseClock {
+        ticket: &'a str,
+        clock: &'a str,
+    },
+    ResumeClock {
+        ticket: &'a str,
+        clock: &'a str,
+    },
+    EndWrapUp {
+        ticket: &'a str,
+        attempt: u32,
+    },
     /// A supervisor's: capacity and channel limit hold, nothing else.
-    Assign { ticket: &'a str, agent: &'a str },
+    Assign {
+        ticket: &'a str,
+        agent: &'a str,
+    },
     /// A supervisor's: the first layer's rule is replaced; ages run on.
-    Move { ticket: &'a str, queue: &'a str },
-    InstallPolicy { policy: Arc<PolicySpec>, reclassify: bool },
+    Move {
+        ticket: &'a str,
+        queue: &'a str,
+    },
+    InstallPolicy {
+        policy: Arc<PolicySpec>,
+        reclassify: bool,
+    },
 }
 
 /// What a ticket is doing.

@@ -8,25 +8,53 @@ use crate::event::{EventKind, PresenceCause, QueueCause};
 use crate::timers::kind;
 use crate::{Code, Engine, Micros, Millis, Rejection, limits, round_up};
 
-const DONE: Answer = Answer { replayed: false, state: None, reclassified: 0 };
+const DONE: Answer = Answer {
+    replayed: false,
+    state: None,
+    reclassified: 0,
+};
 const REPLAYED: Answer = Answer { replayed: true, ..DONE };
 
 impl Engine {
     pub(crate) fn upsert_agent(&mut self, spec: &AgentSpec<'_>) -> Result<Answer, Rejection> {
         self.current()?;
-        let channels: Vec<(SmolStr, u32)> = spec.channels.iter().map(|&(name, limit)| (SmolStr::new(name), limit)).collect();
+        let channels: Vec<(SmolStr, u32)> = spec
+            .channels
+            .iter()
+            .map(|&(name, limit)| (SmolStr::new(name), limit))
+            .collect();
         let known = self.agent_ids.get(spec.id).copied();
+        if let Some(slot) = known
+            && self.is_spec(slot, spec, &channels)
+        {
+            return Ok(REPLAYED);
+        }
         // Checks first, names after: a rejection leaves nothing behind.
         self.profile_key(&[], spec.capacity, &channels)?;
         let bounds = self.bounds();
         if known.is_none() && self.agent_ids.len() >= bounds.agents_max as usize {
-            return Err(Rejection::new(Code::AgentsFull, format!("{} agents are there, as many as may be", bounds.agents_max)));
+            return Err(Rejection::new(
+                Code::AgentsFull,
+                format!("{} agents are there, as many as may be", bounds.agents_max),
+            ));
         }
-        let new_names = spec.skills.iter().filter(|skill| self.skill_names.get(skill.skill).is_none()).count();
+        let new_names = spec
+            .skills
+            .iter()
+            .filter(|skill| self.skill_names.get(skill.skill).is_none())
+            .count();
         if self.skill_names.len() + new_names > limits::SKILL_NAMES_MAX {
-            return Err(Rejection::about(Code::SkillsFull, spec.id, format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX)));
+            return Err(Rejection::about(
+                Code::SkillsFull,
+                spec.id,
+                format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX),
+            ));
         }
-        let skills: Vec<(u32, u8)> = spec.skills.iter().map(|skill| (self.skill_names.intern(skill.skill), skill.level)).collect();
+        let skills: Vec<(u32, u8)> = spec
+            .skills
+            .iter()
+            .map(|skill| (self.skill_names.intern(skill.skill), skill.level))
+            .collect();
         let key = self.profile_key(&skills, spec.capacity, &channels)?;
         let Some(slot) = known else {
             let profile = self.board.join_profile(key);
@@ -37,20 +65,28 @@ impl Engine {
             self.emit(None, Some(slot), 0, EventKind::AgentUpserted);
             return Ok(DONE);
         };
-        let agent = &self.agents[slot];
-        let same = |a: &[(u32, u8)], b: &[(u32, u8)]| {
-            let (mut a, mut b) = (a.to_vec(), b.to_vec());
-            (a.sort_unstable(), b.sort_unstable());
-            a == b
-        };
-        if agent.capacity == spec.capacity && agent.channels == channels && same(&agent.skills, &skills) {
-            return Ok(REPLAYED);
-        }
         let agent = &mut self.agents[slot];
         (agent.skills, agent.capacity, agent.channels) = (skills, spec.capacity, channels);
         self.change_profile(slot, key);
         self.emit(None, Some(slot), 0, EventKind::AgentUpserted);
         Ok(DONE)
+    }
+
+    /// Whether an agent was upserted like this already.
+    fn is_spec(&self, slot: u32, spec: &AgentSpec<'_>, channels: &[(SmolStr, u32)]) -> bool {
+        let agent = &self.agents[slot];
+        let skills = spec
+            .skills
+            .iter()
+            .map(|skill| (self.skill_names.get(skill.skill), skill.level));
+        agent.capacity == spec.capacity
+            && agent.channels == channels
+            && agent.skills.len() == spec.skills.len()
+            && agent
+                .skills
+                .iter()
+                .zip(skills)
+                .all(|(has, (number, level))| (Some(has.0), has.1) == (number, level))
     }
 
     /// Gives an agent another profile; what that makes possible settles.
@@ -103,7 +139,13 @@ impl Engine {
     }
 
     fn session_slot(&self, name: &str) -> Result<u32, Rejection> {
-        let unknown = || Rejection::about(Code::SessionUnknown, name, format!("no session {name:?} is open: open it (again) first"));
+        let unknown = || {
+            Rejection::about(
+                Code::SessionUnknown,
+                name,
+                format!("no session {name:?} is open: open it (again) first"),
+            )
+        };
         self.session_ids.get(name).copied().ok_or_else(unknown)
     }
 
@@ -115,12 +157,20 @@ impl Engine {
         }
         let max = self.bounds().sessions_max as usize;
         if self.sessions.len() >= max {
-            return Err(Rejection::new(Code::SessionsFull, format!("{max} sessions are open, as many as may be")));
+            return Err(Rejection::new(
+                Code::SessionsFull,
+                format!("{max} sessions are open, as many as may be"),
+            ));
         }
         self.sessions_opened += 1;
         let lease_until = round_up(self.now + lease * 1000);
-        let session =
-            Session { name: SmolStr::new(name), number: self.sessions_opened, lease, lease_until, agents: std::collections::BTreeSet::new() };
+        let session = Session {
+            name: SmolStr::new(name),
+            number: self.sessions_opened,
+            lease,
+            lease_until,
+            agents: std::collections::BTreeSet::new(),
+        };
         let number = session.number;
         let slot = self.sessions.insert(session);
         self.session_ids.insert(SmolStr::new(name), slot);
@@ -164,7 +214,11 @@ impl Engine {
     pub(crate) fn end_session(&mut self, slot: u32, expired: bool) {
         self.set_lease_until(slot, 0);
         self.emit_session(slot, EventKind::SessionEnded { expired });
-        let cause = if expired { PresenceCause::Lease } else { PresenceCause::Closed };
+        let cause = if expired {
+            PresenceCause::Lease
+        } else {
+            PresenceCause::Closed
+        };
         for (_, agent) in self.sessions[slot].agents.clone() {
             self.change_presence(agent, Presence::Offline, "", cause, None);
         }
@@ -172,11 +226,21 @@ impl Engine {
         self.session_ids.remove(&session.name);
     }
 
-    pub(crate) fn login(&mut self, session: &str, agent: &str, presence: Presence, reason: &str) -> Result<Answer, Rejection> {
+    pub(crate) fn login(
+        &mut self,
+        session: &str,
+        agent: &str,
+        presence: Presence,
+        reason: &str,
+    ) -> Result<Answer, Rejection> {
         let session_slot = self.session_slot(session)?;
         let slot = self.agent_slot(agent)?;
         if presence == Presence::Offline {
-            return Err(Rejection::about(Code::OutOfRange, "presence", "an agent logs in available, away or draining"));
+            return Err(Rejection::about(
+                Code::OutOfRange,
+                "presence",
+                "an agent logs in available, away or draining",
+            ));
         }
         let belongs = self.agents[slot].session;
         match belongs {
@@ -196,7 +260,11 @@ impl Engine {
             Some(other) if other == session_slot => {}
             Some(other) if self.sessions[other].number > self.sessions[session_slot].number => {
                 let newer = &self.sessions[other].name;
-                return Err(Rejection::about(Code::Superseded, agent, format!("{agent} belongs to {newer:?}, a newer session")));
+                return Err(Rejection::about(
+                    Code::Superseded,
+                    agent,
+                    format!("{agent} belongs to {newer:?}, a newer session"),
+                ));
             }
             Some(other) => {
                 let old_session = self.sessions[other].name.clone();
@@ -204,7 +272,15 @@ impl Engine {
                 self.sessions[other].agents.remove(&(sequence, slot));
                 self.join_session(slot, session_slot);
                 let new_session = self.sessions[session_slot].name.clone();
-                self.emit(None, Some(slot), 0, EventKind::AgentSuperseded { old_session, new_session });
+                self.emit(
+                    None,
+                    Some(slot),
+                    0,
+                    EventKind::AgentSuperseded {
+                        old_session,
+                        new_session,
+                    },
+                );
                 self.present(slot, presence, reason);
                 return Ok(DONE);
             }
@@ -219,14 +295,28 @@ impl Engine {
         self.sessions[session].agents.insert((sequence, slot));
     }
 
-    pub(crate) fn set_presence(&mut self, session: &str, agent: &str, presence: Presence, reason: &str) -> Result<Answer, Rejection> {
+    pub(crate) fn set_presence(
+        &mut self,
+        session: &str,
+        agent: &str,
+        presence: Presence,
+        reason: &str,
+    ) -> Result<Answer, Rejection> {
         let session_slot = self.session_slot(session)?;
         let slot = self.agent_slot(agent)?;
         match self.agents[slot].session {
-            None => Err(Rejection::about(Code::NotLoggedIn, agent, format!("{agent} is not logged in: log in first"))),
+            None => Err(Rejection::about(
+                Code::NotLoggedIn,
+                agent,
+                format!("{agent} is not logged in: log in first"),
+            )),
             Some(other) if other != session_slot => {
                 let has = &self.sessions[other].name;
-                Err(Rejection::about(Code::Superseded, agent, format!("{agent} belongs to the session {has:?}")))
+                Err(Rejection::about(
+                    Code::Superseded,
+                    agent,
+                    format!("{agent} belongs to the session {has:?}"),
+                ))
             }
             Some(_) => Ok(self.present(slot, presence, reason)),
         }
@@ -242,7 +332,14 @@ impl Engine {
     }
 
     /// The one way in which a presence changes. `expiring`: an offer that returns by itself.
-    pub(crate) fn change_presence(&mut self, slot: u32, presence: Presence, reason: &str, cause: PresenceCause, expiring: Option<u32>) {
+    pub(crate) fn change_presence(
+        &mut self,
+        slot: u32,
+        presence: Presence,
+        reason: &str,
+        cause: PresenceCause,
+        expiring: Option<u32>,
+    ) {
         let now = self.now;
         let agent = &mut self.agents[slot];
         let before = std::mem::replace(&mut agent.presence, presence);
@@ -250,7 +347,16 @@ impl Engine {
         if presence == Presence::Available && before != Presence::Available {
             agent.idle_since = agent.idle_since.max(now);
         }
-        self.emit(None, Some(slot), 0, EventKind::PresenceChanged { presence, reason: SmolStr::new(reason), cause });
+        self.emit(
+            None,
+            Some(slot),
+            0,
+            EventKind::PresenceChanged {
+                presence,
+                reason: SmolStr::new(reason),
+                cause,
+            },
+        );
         self.refresh_agent(slot);
         if before != presence {
             self.dirty.agent(slot);

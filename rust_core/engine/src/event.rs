@@ -103,35 +103,100 @@ pub enum TransferredTo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum EventKind {
-    Scheduled { not_before: Micros },
-    Queued { cause: QueueCause, reason: SmolStr },
-    Classified { cause: ClassCause },
-    Updated { revision: u64 },
-    StepTaken { step: u32, alert: SmolStr },
-    Offered { expires: Micros, reason: std::sync::Arc<MatchReason>, context: Option<Bytes> },
-    Assigned { reason: Option<std::sync::Arc<MatchReason>>, context: Option<Bytes>, agent_context: Option<Bytes>, waited: Millis },
-    Completed { outcome: SmolStr, wrap_up_until: Micros },
-    Closed { outcome: SmolStr },
-    Cancelled { reason: SmolStr },
-    Overflowed { to: SmolStr },
-    Suspended { until: Micros },
+    Scheduled {
+        not_before: Micros,
+    },
+    Queued {
+        cause: QueueCause,
+        reason: SmolStr,
+    },
+    Classified {
+        cause: ClassCause,
+    },
+    Updated {
+        revision: u64,
+    },
+    StepTaken {
+        step: u32,
+        alert: SmolStr,
+    },
+    Offered {
+        expires: Micros,
+        reason: std::sync::Arc<MatchReason>,
+        context: Option<Bytes>,
+    },
+    Assigned {
+        reason: Option<std::sync::Arc<MatchReason>>,
+        context: Option<Bytes>,
+        agent_context: Option<Bytes>,
+        waited: Millis,
+    },
+    Completed {
+        outcome: SmolStr,
+        wrap_up_until: Micros,
+    },
+    Closed {
+        outcome: SmolStr,
+    },
+    Cancelled {
+        reason: SmolStr,
+    },
+    Overflowed {
+        to: SmolStr,
+    },
+    Suspended {
+        until: Micros,
+    },
     Resumed,
-    Transferred { to: TransferredTo },
-    Marked { moment: SmolStr },
-    ClockWarned { clock: SmolStr, point: u32 },
-    ClockBreached { clock: SmolStr },
-    ClockStopped { clock: SmolStr, elapsed: Millis, met: bool },
-    ClockPaused { clock: SmolStr },
-    ClockResumed { clock: SmolStr },
+    Transferred {
+        to: TransferredTo,
+    },
+    Marked {
+        moment: SmolStr,
+    },
+    ClockWarned {
+        clock: SmolStr,
+        point: u32,
+    },
+    ClockBreached {
+        clock: SmolStr,
+    },
+    ClockStopped {
+        clock: SmolStr,
+        elapsed: Millis,
+        met: bool,
+    },
+    ClockPaused {
+        clock: SmolStr,
+    },
+    ClockResumed {
+        clock: SmolStr,
+    },
     AllDeclined,
     ExclusionEnded,
     HoldEnded,
     AgentUpserted,
     AgentRemoved,
-    PresenceChanged { presence: Presence, reason: SmolStr, cause: PresenceCause },
-    SessionOpened { lease_until: Micros },
-    SessionEnded { expired: bool },
-    AgentSuperseded { old_session: SmolStr, new_session: SmolStr },
-    PolicyInstalled { name: SmolStr, reclassified: u64 },
-    NodeResumed { grace: Millis },
+    PresenceChanged {
+        presence: Presence,
+        reason: SmolStr,
+        cause: PresenceCause,
+    },
+    SessionOpened {
+        lease_until: Micros,
+    },
+    SessionEnded {
+        expired: bool,
+    },
+    AgentSuperseded {
+        old_session: SmolStr,
+        new_session: SmolStr,
+    },
+    PolicyInstalled {
+        name: SmolStr,
+        reclassified: u64,
+    },
+    NodeResumed {
+        grace: Millis,
+    },
 }

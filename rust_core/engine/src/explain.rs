@@ -14,7 +14,15 @@ impl Engine {
     pub fn explain(&self, id: &str) -> Option<ExplainView> {
         let Found::Open(key) = self.find(id)? else {
             let ticket = self.ticket(id)?;
-            let text = format!("{id} ended: {:?}, {}.", ticket.state, if ticket.outcome.is_empty() { "no outcome" } else { &ticket.outcome });
+            let text = format!(
+                "{id} ended: {:?}, {}.",
+                ticket.state,
+                if ticket.outcome.is_empty() {
+                    "no outcome"
+                } else {
+                    &ticket.outcome
+                }
+            );
             return Some(ExplainView {
                 ticket,
                 rules: Vec::new(),
@@ -53,30 +61,49 @@ impl Engine {
         let requirement = class.requirement_at(ticket.taken);
         let boost_us = class.boost_at(ticket.taken);
         let waits = ticket.state == TicketState::Waiting;
-        let next = if waits { (0..class.steps.len()).filter_map(|step| self.step_due(key, step).map(|due| (due, step))).min() } else { None };
+        let next = if waits {
+            (0..class.steps.len())
+                .filter_map(|step| self.step_due(key, step).map(|due| (due, step)))
+                .min()
+        } else {
+            None
+        };
         let (eligible, able, not_eligible) = self.eligibility(key, &requirement);
         let place = self.place(key);
         let (wait_low, wait_high) = self.wait_range(ticket, place);
         let view = self.ticket_view(key);
         let assigned = ticket.work.as_ref().map(|work| *work.reason);
         let urgency_milli_us = if matches!(ticket.state, TicketState::Waiting | TicketState::Suspended) {
-            class.slope_milli * ((self.now - ticket.arrival).min(limits::SENIORITY_US_MAX) + boost_us) + class.head_start * 1_000_000
+            class.slope_milli * ((self.now - ticket.arrival).min(limits::SENIORITY_US_MAX) + boost_us)
+                + class.head_start * 1_000_000
         } else {
             0
         };
-        let needs: Vec<String> = requirement.groups.iter().map(|group| self.in_words(group, " | ")).collect();
-        let none_of: Vec<String> = requirement.none_of.iter().map(|skill| self.in_words(&[*skill], "")).collect();
+        let needs: Vec<String> = requirement
+            .groups
+            .iter()
+            .map(|group| self.in_words(group, " | "))
+            .collect();
+        let none_of: Vec<String> = requirement
+            .none_of
+            .iter()
+            .map(|skill| self.in_words(&[*skill], ""))
+            .collect();
         let mut explain = ExplainView {
             ticket: view,
             rules,
             needs,
             none_of,
-            next_step_at: next.map_or(0, |(due, _)| due),
+            next_step_at: next.map_or(0, |(due, _)| crate::round_up(due)),
             next_step: next.map_or(0, |(_, step)| step as u32 + 1),
             place,
             wait_low,
             wait_high,
-            wait_method: if place > 0 { "head-of-line delay (Ibrahim and Whitt 2009)" } else { "" },
+            wait_method: if place > 0 {
+                "head-of-line delay (Ibrahim and Whitt 2009)"
+            } else {
+                ""
+            },
             eligible,
             able,
             not_eligible,
@@ -94,9 +121,17 @@ impl Engine {
     fn in_words(&self, group: &[SkillAt], or: &str) -> String {
         let skill = |&(skill, level): &SkillAt| {
             let name = self.skill_names.name(skill);
-            if level > 1 { format!("{name}>={level}") } else { name.to_string() }
+            if level > 1 {
+                format!("{name}>={level}")
+            } else {
+                name.to_string()
+            }
         };
-        if group.is_empty() { "nobody (a skill's attribute is missing)".into() } else { group.iter().map(skill).collect::<Vec<_>>().join(or) }
+        if group.is_empty() {
+            "nobody (a skill's attribute is missing)".into()
+        } else {
+            group.iter().map(skill).collect::<Vec<_>>().join(or)
+        }
     }
 
     /// Agents eligible now, those who would be but for load, and why the others are not.
@@ -105,7 +140,8 @@ impl Engine {
         let class = &self.classes[ticket.class];
         let (mut eligible, mut able, mut why) = (0, 0, NotEligible::default());
         let preferred = ticket.preferred().and_then(|agent| self.live(agent));
-        let held_for = preferred.filter(|_| ticket.pen == crate::board::Pen::Held && ticket.state == TicketState::Waiting);
+        let held_for =
+            preferred.filter(|_| ticket.pen == crate::board::Pen::Held && ticket.state == TicketState::Waiting);
         for slot in self.agents.keys() {
             let agent = &self.agents[slot];
             if !agent.logged_in() {
@@ -116,7 +152,10 @@ impl Engine {
                 let has = |&(skill, level): &SkillAt| profile.level(skill) >= if level_matters { level } else { 1 };
                 requirement.groups.iter().any(|group| !group.iter().any(has))
             };
-            let forbidden = requirement.none_of.iter().any(|&(skill, level)| profile.level(skill) >= level);
+            let forbidden = requirement
+                .none_of
+                .iter()
+                .any(|&(skill, level)| profile.level(skill) >= level);
             let count = if agent.presence != Presence::Available {
                 &mut why.presence
             } else if missing(false) || forbidden {
@@ -146,21 +185,46 @@ impl Engine {
 }
 
 fn age_of(when: When) -> Option<i64> {
-    if let When::Age(age) = when { Some(age / 1_000_000) } else { None }
+    if let When::Age(age) = when {
+        Some(age / 1_000_000)
+    } else {
+        None
+    }
 }
 
 fn in_a_paragraph(explain: &ExplainView, next_age_s: Option<i64>) -> String {
     let ticket = &explain.ticket;
-    let rules: Vec<String> = explain.rules.iter().map(|(layer, rule, why)| {
-        if why.is_empty() { format!("{layer}.{rule}") } else { format!("{layer}.{rule} ({why})") }
-    }).collect();
-    let needs = if explain.needs.is_empty() { "anyone".to_string() } else { explain.needs.join(" and ") };
-    let mut text = format!("{} is {:?} in the queue {} by {}.", ticket.id, ticket.state, ticket.queue, rules.join(", "));
+    let rules: Vec<String> = explain
+        .rules
+        .iter()
+        .map(|(layer, rule, why)| {
+            if why.is_empty() {
+                format!("{layer}.{rule}")
+            } else {
+                format!("{layer}.{rule} ({why})")
+            }
+        })
+        .collect();
+    let needs = if explain.needs.is_empty() {
+        "anyone".to_string()
+    } else {
+        explain.needs.join(" and ")
+    };
+    let mut text = format!(
+        "{} is {:?} in the queue {} by {}.",
+        ticket.id,
+        ticket.state,
+        ticket.queue,
+        rules.join(", ")
+    );
     if let Some(reason) = explain.assigned {
         let why = match (reason.supervisor, reason.preferred) {
             (true, _) => "a supervisor chose this agent".to_string(),
             (_, true) => "this is its preferred agent".to_string(),
-            _ => format!("the policy's order chose this agent among {} who could take it", reason.candidates),
+            _ => format!(
+                "the policy's order chose this agent among {} who could take it",
+                reason.candidates
+            ),
         };
         text.push_str(&format!(
             " It went to {} (attempt {}): {why}; its urgency was {} ms: {} ms waited with boost, at slope {:.3}, {} ms head start, {} ms fit.",
@@ -182,10 +246,21 @@ fn in_a_paragraph(explain: &ExplainView, next_age_s: Option<i64>) -> String {
             (why.excluded, "excluded"),
             (why.channel_limit, "at the channel's limit"),
             (why.capacity, "without free units"),
-            (why.held_for_another, "passed over while it waits for its preferred agent"),
+            (
+                why.held_for_another,
+                "passed over while it waits for its preferred agent",
+            ),
         ];
-        let counts: Vec<String> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        let counts = if counts.is_empty() { "nobody is logged in".to_string() } else { counts.join(", ") };
+        let counts: Vec<String> = reasons
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let counts = if counts.is_empty() {
+            "nobody is logged in".to_string()
+        } else {
+            counts.join(", ")
+        };
         text.push_str(&format!(
             " It asks for {needs}, is number {} in its line and may wait {} to {} s more. {} agents could serve it but for load; of all logged in: {counts}.",
             explain.place,
@@ -194,7 +269,9 @@ fn in_a_paragraph(explain: &ExplainView, next_age_s: Option<i64>) -> String {
             explain.able
         ));
         if explain.next_step > 0 {
-            let age: SmolStr = next_age_s.map_or_else(SmolStr::default, |age| SmolStr::from(format!(", at the age of {age} s")));
+            let age: SmolStr = next_age_s.map_or_else(SmolStr::default, |age| {
+                SmolStr::from(format!(", at the age of {age} s"))
+            });
             text.push_str(&format!(" Step {} comes next{age}.", explain.next_step));
         }
     }

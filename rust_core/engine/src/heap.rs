@@ -29,7 +29,11 @@ impl Heap {
         let place = place as usize;
         let before = self.items[place].key;
         self.items[place].key = key;
-        if key < before { self.up(place, moved) } else { self.down(place, moved) }
+        if key < before {
+            self.up(place, moved)
+        } else {
+            self.down(place, moved)
+        }
     }
 
     pub(crate) fn remove(&mut self, place: u32, moved: &mut impl FnMut(u32, u32)) {

@@ -171,7 +171,11 @@ struct EndedImage {
 }
 
 fn damaged(what: &str) -> Rejection {
-    Rejection::about(Code::Malformed, what.to_string(), format!("the snapshot is damaged or of another version: {what}"))
+    Rejection::about(
+        Code::Malformed,
+        what.to_string(),
+        format!("the snapshot is damaged or of another version: {what}"),
+    )
 }
 
 impl Engine {
@@ -198,45 +202,84 @@ impl Engine {
     }
 
     fn skill_names_of(&self, skills: &[SkillAt]) -> Vec<SkillName> {
-        skills.iter().map(|&(skill, level)| (self.skill_names.name(skill).clone(), level)).collect()
+        skills
+            .iter()
+            .map(|&(skill, level)| (self.skill_names.name(skill).clone(), level))
+            .collect()
     }
 
     fn image(&self) -> Image {
         let mut policies = BTreeMap::new();
         let mut classes = BTreeMap::new();
-        for tables in self.policy.iter().chain(self.classes.iter().map(|(_, class)| &class.tables)) {
-            policies.entry(tables.number).or_insert_with(|| PolicySpec::clone(&tables.spec));
+        for tables in self
+            .policy
+            .iter()
+            .chain(self.classes.iter().map(|(_, class)| &class.tables))
+        {
+            policies
+                .entry(tables.number)
+                .or_insert_with(|| PolicySpec::clone(&tables.spec));
         }
         for (number, class) in self.classes.iter() {
             let key = &class.key;
             let mut own = self.skill_names_of(&key.own);
             own.sort_unstable();
-            classes.insert(number, ClassImage {
-                policy: key.policy,
-                channel: key.channel,
-                applied: key.applied.to_vec(),
-                picks: key.picks.to_vec(),
-                own,
-                transfer: key.transfer.as_ref().map(|requirement| {
-                    let groups = requirement.groups.iter().map(|group| self.skill_names_of(group)).collect();
-                    (groups, self.skill_names_of(&requirement.none_of))
-                }),
-            });
+            classes.insert(
+                number,
+                ClassImage {
+                    policy: key.policy,
+                    channel: key.channel,
+                    applied: key.applied.to_vec(),
+                    picks: key.picks.to_vec(),
+                    own,
+                    transfer: key.transfer.as_ref().map(|requirement| {
+                        let groups = requirement
+                            .groups
+                            .iter()
+                            .map(|group| self.skill_names_of(group))
+                            .collect();
+                        (groups, self.skill_names_of(&requirement.none_of))
+                    }),
+                },
+            );
         }
-        let mut agents: Vec<AgentImage> = self.agents.keys().map(|slot| self.agent_image(&self.agents[slot])).collect();
+        let mut agents: Vec<AgentImage> = self
+            .agents
+            .keys()
+            .map(|slot| self.agent_image(&self.agents[slot]))
+            .collect();
         agents.sort_unstable_by_key(|agent| agent.number);
         let mut sessions: Vec<SessionImage> = self
             .sessions
             .keys()
             .map(|slot| {
-                let Session { name, number, lease, lease_until, .. } = &self.sessions[slot];
-                SessionImage { name: name.clone(), number: *number, lease: *lease, lease_until: *lease_until }
+                let Session {
+                    name,
+                    number,
+                    lease,
+                    lease_until,
+                    ..
+                } = &self.sessions[slot];
+                SessionImage {
+                    name: name.clone(),
+                    number: *number,
+                    lease: *lease,
+                    lease_until: *lease_until,
+                }
             })
             .collect();
         sessions.sort_unstable_by_key(|session| session.number);
-        let mut tickets: Vec<TicketImage> = self.tickets.keys().map(|key| self.ticket_image(&self.tickets[key])).collect();
+        let mut tickets: Vec<TicketImage> = self
+            .tickets
+            .keys()
+            .map(|key| self.ticket_image(&self.tickets[key]))
+            .collect();
         tickets.sort_unstable_by_key(|ticket| ticket.sequence);
-        let names = |names: &crate::names::Names| (0..names.len() as u32).map(|number| names.name(number).clone()).collect();
+        let names = |names: &crate::names::Names| {
+            (0..names.len() as u32)
+                .map(|number| names.name(number).clone())
+                .collect()
+        };
         Image {
             format: FORMAT,
             now: self.now,
@@ -251,7 +294,11 @@ impl Engine {
             agents,
             sessions,
             tickets,
-            ended: self.ended_order.iter().map(|&slot| self.ended_image(&self.ended[slot])).collect(),
+            ended: self
+                .ended_order
+                .iter()
+                .map(|&slot| self.ended_image(&self.ended[slot]))
+                .collect(),
             ticket_sequence: self.ticket_sequence,
             agents_made: self.agents_made,
             agents_seen: self.agents_seen,
@@ -284,7 +331,25 @@ impl Engine {
         let mut clocks: Vec<RunImage> = ticket
             .clocks
             .iter()
-            .map(|&ClockRun { clock, warned, breached, phase, start, paused, since }| RunImage { clock, warned, breached, phase, start, paused, since })
+            .map(
+                |&ClockRun {
+                     clock,
+                     warned,
+                     breached,
+                     phase,
+                     start,
+                     paused,
+                     since,
+                 }| RunImage {
+                    clock,
+                    warned,
+                    breached,
+                    phase,
+                    start,
+                    paused,
+                    since,
+                },
+            )
             .collect();
         clocks.sort_unstable_by_key(|run| run.clock);
         TicketImage {
@@ -293,7 +358,13 @@ impl Engine {
             attributes: ticket
                 .content
                 .attributes()
-                .map(|attribute| (SmolStr::new(attribute.name), SmolStr::new(attribute.value), attribute.confidence_milli))
+                .map(|attribute| {
+                    (
+                        SmolStr::new(attribute.name),
+                        SmolStr::new(attribute.value),
+                        attribute.confidence_milli,
+                    )
+                })
                 .collect(),
             source: self.sources.name(ticket.source).clone(),
             sequence: ticket.sequence,
@@ -321,7 +392,11 @@ impl Engine {
                 preferred: extra.preferred.map(|agent| agent.number),
                 hold_until: extra.hold_until,
                 named: extra.named.iter().map(|agent| agent.number).collect(),
-                declined: extra.declined.iter().map(|(agent, until)| (agent.number, *until)).collect(),
+                declined: extra
+                    .declined
+                    .iter()
+                    .map(|(agent, until)| (agent.number, *until))
+                    .collect(),
                 moments: extra.moments.to_vec(),
                 marks: extra.marks,
                 context: extra.context.as_deref().map(<[u8]>::to_vec),
@@ -356,14 +431,21 @@ impl Engine {
 
     fn load(&mut self, image: Image) -> Result<(), Rejection> {
         self.now = image.now;
-        for (names, known) in [(&image.channels, &mut self.channel_names), (&image.moments, &mut self.moments), (&image.clocks, &mut self.clock_names)] {
+        for (names, known) in [
+            (&image.channels, &mut self.channel_names),
+            (&image.moments, &mut self.moments),
+            (&image.clocks, &mut self.clock_names),
+        ] {
             for name in names {
                 known.intern(name);
             }
         }
         for stats in &image.queue_stats {
             let number = self.queue_number(&stats.queue);
-            self.queue_stats[number as usize] = QueueStats { waiting: 0, ..stats.clone() };
+            self.queue_stats[number as usize] = QueueStats {
+                waiting: 0,
+                ..stats.clone()
+            };
         }
         let mut tables = BTreeMap::new();
         for (number, spec) in image.policies {
@@ -374,7 +456,9 @@ impl Engine {
             self.make_current(&current);
         }
         for (number, class) in image.classes {
-            let of = tables.get(&class.policy).ok_or_else(|| damaged("a class's policy is missing"))?;
+            let of = tables
+                .get(&class.policy)
+                .ok_or_else(|| damaged("a class's policy is missing"))?;
             let key = self.class_key_of(class)?;
             self.place_class(number, of, key)?;
         }
@@ -401,7 +485,10 @@ impl Engine {
     }
 
     fn skills_by_name(&mut self, skills: Vec<SkillName>) -> Result<Vec<SkillAt>, Rejection> {
-        skills.into_iter().map(|(name, level)| Ok((self.skill(&name)?, level))).collect()
+        skills
+            .into_iter()
+            .map(|(name, level)| Ok((self.skill(&name)?, level)))
+            .collect()
     }
 
     fn class_key_of(&mut self, class: ClassImage) -> Result<ClassKey, Rejection> {
@@ -410,17 +497,42 @@ impl Engine {
         let transfer = match class.transfer {
             None => None,
             Some((groups, none_of)) => {
-                let groups = groups.into_iter().map(|group| self.skills_by_name(group)).collect::<Result<_, _>>()?;
-                Some(Arc::new(Requirement { groups, none_of: self.skills_by_name(none_of)? }))
+                let groups = groups
+                    .into_iter()
+                    .map(|group| self.skills_by_name(group))
+                    .collect::<Result<_, _>>()?;
+                Some(Arc::new(Requirement {
+                    groups,
+                    none_of: self.skills_by_name(none_of)?,
+                }))
             }
         };
-        Ok(ClassKey { policy: class.policy, channel: class.channel, applied: class.applied.into(), picks: class.picks.into(), own, transfer })
+        Ok(ClassKey {
+            policy: class.policy,
+            channel: class.channel,
+            applied: class.applied.into(),
+            picks: class.picks.into(),
+            own,
+            transfer,
+        })
     }
 
     fn load_sessions(&mut self, sessions: Vec<SessionImage>) -> BTreeMap<u64, u32> {
         let mut slots = BTreeMap::new();
-        for SessionImage { name, number, lease, lease_until } in sessions {
-            let slot = self.sessions.insert(Session { name: name.clone(), number, lease, lease_until, agents: BTreeSet::new() });
+        for SessionImage {
+            name,
+            number,
+            lease,
+            lease_until,
+        } in sessions
+        {
+            let slot = self.sessions.insert(Session {
+                name: name.clone(),
+                number,
+                lease,
+                lease_until,
+                agents: BTreeSet::new(),
+            });
             self.session_ids.insert(name, slot);
             self.timers.set_other(kind::LEASE, number, slot, 0, lease_until);
             slots.insert(number, slot);
@@ -428,17 +540,31 @@ impl Engine {
         slots
     }
 
-    fn load_agents(&mut self, agents: Vec<AgentImage>, sessions: &BTreeMap<u64, u32>) -> Result<BTreeMap<u64, u32>, Rejection> {
+    fn load_agents(
+        &mut self,
+        agents: Vec<AgentImage>,
+        sessions: &BTreeMap<u64, u32>,
+    ) -> Result<BTreeMap<u64, u32>, Rejection> {
         let mut slots = BTreeMap::new();
         for image in agents {
             let skills = self.skills_by_name(image.skills)?;
             let key = self.profile_key_lenient(&skills, image.capacity, &image.channels);
             let profile = self.board.join_profile(key);
-            let channels: Vec<(&str, u32)> = image.channels.iter().map(|(name, limit)| (name.as_str(), *limit)).collect();
-            let spec = AgentSpec { id: &image.id, skills: &[], capacity: image.capacity, channels: &channels };
+            let channels: Vec<(&str, u32)> = image
+                .channels
+                .iter()
+                .map(|(name, limit)| (name.as_str(), *limit))
+                .collect();
+            let spec = AgentSpec {
+                id: &image.id,
+                skills: &[],
+                capacity: image.capacity,
+                channels: &channels,
+            };
             let mut agent = self.new_agent(&spec, image.number, skills, profile);
             (agent.sequence, agent.presence, agent.reason) = (image.sequence, image.presence, image.reason);
-            (agent.idle_since, agent.last_assignment, agent.lost_until) = (image.idle_since, image.last_assignment, image.lost_until);
+            (agent.idle_since, agent.last_assignment, agent.lost_until) =
+                (image.idle_since, image.last_assignment, image.lost_until);
             agent.session = image.session.and_then(|number| sessions.get(&number).copied());
             let (logged_in, session, sequence) = (agent.logged_in(), agent.session, agent.sequence);
             let slot = self.agents.insert(agent);
@@ -449,7 +575,8 @@ impl Engine {
             if logged_in {
                 self.board.profiles[profile as usize].logged_in += 1;
             }
-            self.timers.set_other(kind::LOST, image.number, slot, 0, image.lost_until);
+            self.timers
+                .set_other(kind::LOST, image.number, slot, 0, image.lost_until);
             self.refresh_agent(slot);
             slots.insert(image.number, slot);
         }
@@ -458,15 +585,27 @@ impl Engine {
 
     fn load_ticket(&mut self, image: TicketImage, agents: &BTreeMap<u64, u32>) -> Result<(), Rejection> {
         // A reference to an agent who is gone keeps its number, so that the hash is the same; its slot is nobody's.
-        let agent_ref = |number: u64| AgentRef { slot: agents.get(&number).copied().unwrap_or(NONE), number };
+        let agent_ref = |number: u64| AgentRef {
+            slot: agents.get(&number).copied().unwrap_or(NONE),
+            number,
+        };
         if !self.classes.has(image.class) {
             return Err(damaged("a ticket's class is missing"));
         }
-        let attributes = image.attributes.iter().map(|(name, value, confidence_milli)| Attribute { name, value, confidence_milli: *confidence_milli });
+        let attributes = image
+            .attributes
+            .iter()
+            .map(|(name, value, confidence_milli)| Attribute {
+                name,
+                value,
+                confidence_milli: *confidence_milli,
+            });
         let work = match image.work {
             None => None,
             Some(work) => Some(Box::new(Work {
-                agent: *agents.get(&work.agent).ok_or_else(|| damaged("a ticket's agent is missing"))?,
+                agent: *agents
+                    .get(&work.agent)
+                    .ok_or_else(|| damaged("a ticket's agent is missing"))?,
                 cost: work.cost,
                 wrap_up: work.wrap_up,
                 decline_exclude: work.decline_exclude,
@@ -479,7 +618,11 @@ impl Engine {
                 preferred: extra.preferred.map(agent_ref),
                 hold_until: extra.hold_until,
                 named: extra.named.into_iter().map(agent_ref).collect(),
-                declined: extra.declined.into_iter().map(|(number, until)| (agent_ref(number), until)).collect(),
+                declined: extra
+                    .declined
+                    .into_iter()
+                    .map(|(number, until)| (agent_ref(number), until))
+                    .collect(),
                 moments: extra.moments.into(),
                 marks: extra.marks,
                 context: extra.context.map(Into::into),
@@ -502,7 +645,25 @@ impl Engine {
             clocks: image
                 .clocks
                 .into_iter()
-                .map(|RunImage { clock, warned, breached, phase, start, paused, since }| ClockRun { clock, warned, breached, phase, start, paused, since })
+                .map(
+                    |RunImage {
+                         clock,
+                         warned,
+                         breached,
+                         phase,
+                         start,
+                         paused,
+                         since,
+                     }| ClockRun {
+                        clock,
+                        warned,
+                        breached,
+                        phase,
+                        start,
+                        paused,
+                        since,
+                    },
+                )
                 .collect(),
             source: self.sources.hold(&image.source),
             class: image.class,

@@ -18,26 +18,50 @@ impl Engine {
         self.policies_installed += 1;
         self.make_current(&tables);
         self.drop_empty_classes();
-        let changes = if reclassify { self.reclassify_all(&tables) } else { Vec::new() };
-        let reclassified = changes.len() as u64;
-        self.emit(None, None, 0, EventKind::PolicyInstalled { name: spec.name.clone(), reclassified });
-        for (key, class) in changes {
-            self.reclassify(key, class, ClassCause::Installed);
-            // The class was held until here.
-            self.classes[class].users -= 1;
+        self.emit(
+            None,
+            None,
+            0,
+            EventKind::PolicyInstalled {
+                name: spec.name.clone(),
+                reclassified: 0,
+            },
+        );
+        let told = self.out.len() - 1;
+        let count = if reclassify { self.reclassify_all(&tables) } else { 0 };
+        if let EventKind::PolicyInstalled { reclassified, .. } = &mut self.out[told].kind {
+            *reclassified = count;
         }
-        Ok(Answer { replayed: false, state: None, reclassified })
+        let reclassified = count;
+        Ok(Answer {
+            replayed: false,
+            state: None,
+            reclassified,
+        })
     }
 
     fn check_names(&self, spec: &PolicySpec) -> Result<(), Rejection> {
-        let new_channels = spec.channels.iter().filter(|channel| self.channel_names.get(&channel.name).is_none()).count();
+        let new_channels = spec
+            .channels
+            .iter()
+            .filter(|channel| self.channel_names.get(&channel.name).is_none())
+            .count();
         if self.channel_names.len() + new_channels > CHANNEL_NAMES_MAX {
-            return Err(Rejection::about(Code::PolicyInvalid, "channels", format!("more than {CHANNEL_NAMES_MAX} channel names over all policies")));
+            return Err(Rejection::about(
+                Code::PolicyInvalid,
+                "channels",
+                format!("more than {CHANNEL_NAMES_MAX} channel names over all policies"),
+            ));
         }
         let moments = spec.clocks.iter().flat_map(|clock| [&clock.starts, &clock.stops]);
-        let new_moments: std::collections::BTreeSet<_> = moments.filter(|moment| self.moments.get(moment).is_none()).collect();
+        let new_moments: std::collections::BTreeSet<_> =
+            moments.filter(|moment| self.moments.get(moment).is_none()).collect();
         if self.moments.len() + new_moments.len() > crate::limits::MOMENTS_MAX {
-            return Err(Rejection::about(Code::PolicyInvalid, "clocks", format!("more than {} moments over all policies", crate::limits::MOMENTS_MAX)));
+            return Err(Rejection::about(
+                Code::PolicyInvalid,
+                "clocks",
+                format!("more than {} moments over all policies", crate::limits::MOMENTS_MAX),
+            ));
         }
         Ok(())
     }
@@ -71,13 +95,20 @@ impl Engine {
         }
     }
 
-    /// The new class of each ticket whose class changes, by ticket sequence; each such class is held once.
-    fn reclassify_all(&mut self, tables: &Arc<Tables>) -> Vec<(u32, u32)> {
-        let mut keys: Vec<u32> = self.tickets.keys().filter(|&key| self.tickets[key].state != TicketState::Wrapping).collect();
+    /// Classifies every open ticket again, by ticket sequence; how many changed their class.
+    fn reclassify_all(&mut self, tables: &Arc<Tables>) -> u64 {
+        let mut keys: Vec<u32> = self
+            .tickets
+            .keys()
+            .filter(|&key| self.tickets[key].state != TicketState::Wrapping)
+            .collect();
         keys.sort_unstable_by_key(|&key| self.tickets[key].sequence);
-        let mut changes = Vec::new();
+        let mut changed = 0;
         for key in keys {
-            let channel = self.channel_names.name(self.classes[self.tickets[key].class].channel.into()).clone();
+            let channel = self
+                .channel_names
+                .name(self.classes[self.tickets[key].class].channel.into())
+                .clone();
             if tables.channel(&channel).is_none() {
                 continue;
             }
@@ -85,10 +116,10 @@ impl Engine {
             if let Ok(class) = self.natural_class(key, tables, None)
                 && class != self.tickets[key].class
             {
-                self.classes[class].users += 1;
-                changes.push((key, class));
+                self.reclassify(key, class, ClassCause::Installed);
+                changed += 1;
             }
         }
-        changes
+        changed
     }
 }

@@ -243,7 +243,11 @@ impl Engine {
         use Command as C;
         match command {
             C::Submit(submit) => self.submit(submit),
-            C::Update { id, revision, attributes } => self.update(id, *revision, attributes),
+            C::Update {
+                id,
+                revision,
+                attributes,
+            } => self.update(id, *revision, attributes),
             C::Cancel { id, reason } => self.cancel(id, reason),
             C::Suspend { id } => self.suspend(id),
             C::Resume { id } => self.resume_ticket(id),
@@ -252,13 +256,40 @@ impl Engine {
             C::OpenSession { session, lease } => self.open_session(session, *lease),
             C::RenewLease { session } => self.renew_lease(session),
             C::CloseSession { session } => self.close_session(session),
-            C::Login { session, agent, presence, reason } => self.login(session, agent, *presence, reason),
-            C::SetPresence { session, agent, presence, reason } => self.set_presence(session, agent, *presence, reason),
-            C::Accept { ticket, attempt, context } => self.accept(ticket, *attempt, context),
-            C::Decline { ticket, attempt, reason } => self.decline(ticket, *attempt, reason),
-            C::Complete { ticket, attempt, outcome, context } => self.complete(ticket, *attempt, outcome, context),
+            C::Login {
+                session,
+                agent,
+                presence,
+                reason,
+            } => self.login(session, agent, *presence, reason),
+            C::SetPresence {
+                session,
+                agent,
+                presence,
+                reason,
+            } => self.set_presence(session, agent, *presence, reason),
+            C::Accept {
+                ticket,
+                attempt,
+                context,
+            } => self.accept(ticket, *attempt, context),
+            C::Decline {
+                ticket,
+                attempt,
+                reason,
+            } => self.decline(ticket, *attempt, reason),
+            C::Complete {
+                ticket,
+                attempt,
+                outcome,
+                context,
+            } => self.complete(ticket, *attempt, outcome, context),
             C::Transfer { ticket, attempt, to } => self.transfer(ticket, *attempt, to),
-            C::Mark { ticket, attempt, moment } => self.mark(ticket, *attempt, moment),
+            C::Mark {
+                ticket,
+                attempt,
+                moment,
+            } => self.mark(ticket, *attempt, moment),
             C::PauseClock { ticket, clock } => self.pause_clock(ticket, clock, true),
             C::ResumeClock { ticket, clock } => self.pause_clock(ticket, clock, false),
             C::EndWrapUp { ticket, attempt } => self.end_wrap_up(ticket, *attempt),
@@ -291,13 +322,19 @@ impl Engine {
 
     fn check_time(&self, now: Micros) -> Result<(), Rejection> {
         if now < self.now {
-            return Err(Rejection::new(Code::TimeBackward, format!("the time is {now}, the last was {}", self.now)));
+            return Err(Rejection::new(
+                Code::TimeBackward,
+                format!("the time is {now}, the last was {}", self.now),
+            ));
         }
         Ok(())
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
-        let limits = self.policy.as_ref().map_or_else(Default::default, |policy| policy.spec.limits);
+        let limits = self
+            .policy
+            .as_ref()
+            .map_or_else(Default::default, |policy| policy.spec.limits);
         let or = |value: u32, default: u32| if value == 0 { default } else { value };
         Bounds {
             waiting_max: or(limits.waiting_max, limits::WAITING_DEFAULT),
@@ -305,18 +342,28 @@ impl Engine {
             agents_max: or(limits.agents_max, limits::AGENTS_DEFAULT),
             sessions_max: or(limits.sessions_max, limits::SESSIONS_DEFAULT),
             closed_max: or(limits.closed_max, limits::CLOSED_DEFAULT),
-            closed_keep: if limits.closed_keep == 0 { limits::CLOSED_KEEP_MS_DEFAULT } else { limits.closed_keep },
+            closed_keep: if limits.closed_keep == 0 {
+                limits::CLOSED_KEEP_MS_DEFAULT
+            } else {
+                limits.closed_keep
+            },
         }
     }
 
     pub(crate) fn current(&self) -> Result<&Arc<Tables>, Rejection> {
-        self.policy.as_ref().ok_or_else(|| Rejection::new(Code::NoPolicy, "no policy is installed yet: install one first"))
+        self.policy
+            .as_ref()
+            .ok_or_else(|| Rejection::new(Code::NoPolicy, "no policy is installed yet: install one first"))
     }
 
     /// A skill's number.
     pub(crate) fn skill(&mut self, name: &str) -> Result<u32, Rejection> {
         if self.skill_names.len() >= limits::SKILL_NAMES_MAX && self.skill_names.get(name).is_none() {
-            return Err(Rejection::about(Code::SkillsFull, name, format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX)));
+            return Err(Rejection::about(
+                Code::SkillsFull,
+                name,
+                format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX),
+            ));
         }
         Ok(self.skill_names.intern(name))
     }
@@ -324,7 +371,10 @@ impl Engine {
     pub(crate) fn queue_number(&mut self, name: &SmolStr) -> u32 {
         let number = self.queue_names.intern(name);
         if self.queue_stats.len() <= number as usize {
-            self.queue_stats.push(QueueStats { queue: name.clone(), ..QueueStats::default() });
+            self.queue_stats.push(QueueStats {
+                queue: name.clone(),
+                ..QueueStats::default()
+            });
         }
         number
     }
@@ -336,7 +386,12 @@ impl Engine {
             None => Default::default(),
             Some(agent) => {
                 let agent = &self.agents[agent];
-                (agent.id.clone(), agent.session.map_or_else(SmolStr::default, |session| self.sessions[session].name.clone()))
+                (
+                    agent.id.clone(),
+                    agent
+                        .session
+                        .map_or_else(SmolStr::default, |session| self.sessions[session].name.clone()),
+                )
             }
         };
         let mut event = Event {

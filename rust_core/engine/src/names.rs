@@ -101,7 +101,9 @@ pub(crate) struct Ids {
 
 impl Default for Ids {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| HashTable::new()).collect() }
+        Self {
+            shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+        }
     }
 }
 
@@ -125,7 +127,9 @@ impl Ids {
     /// The handle of an id; `same` tells whether a handle is that id's.
     pub(crate) fn get(&self, id: &str, same: impl Fn(u32) -> bool) -> Option<u32> {
         let (shard, short) = Self::place(id);
-        self.shards[shard].find(widen(short), |&(kept, handle)| kept == short && same(handle)).map(|&(_, handle)| handle)
+        self.shards[shard]
+            .find(widen(short), |&(kept, handle)| kept == short && same(handle))
+            .map(|&(_, handle)| handle)
     }
 
     pub(crate) fn insert(&mut self, id: &str, handle: u32) {
@@ -136,7 +140,9 @@ impl Ids {
     /// Points an id at another handle.
     pub(crate) fn change(&mut self, id: &str, from: u32, to: u32) {
         let (shard, short) = Self::place(id);
-        if let Some(entry) = self.shards[shard].find_mut(widen(short), |&(kept, handle)| kept == short && handle == from) {
+        if let Some(entry) =
+            self.shards[shard].find_mut(widen(short), |&(kept, handle)| kept == short && handle == from)
+        {
             entry.1 = to;
         }
     }

@@ -66,7 +66,11 @@ pub enum Op {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Condition {
-    Test { attribute: SmolStr, op: Op, values: Vec<SmolStr> },
+    Test {
+        attribute: SmolStr,
+        op: Op,
+        values: Vec<SmolStr>,
+    },
     All(Vec<Condition>),
     Any(Vec<Condition>),
 }

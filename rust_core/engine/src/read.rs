@@ -9,7 +9,8 @@ use crate::command::{Presence, TicketState};
 use crate::submit::Found;
 use crate::ticket::{ClockRun, NONE, Phase, Ticket};
 use crate::view::{
-    AgentFilter, AgentView, AttributeView, ClockView, PositionView, QueueStats, RouteView, StatsView, TicketFilter, TicketView,
+    AgentFilter, AgentView, AttributeView, ClockView, PositionView, QueueStats, RouteView, StatsView, TicketFilter,
+    TicketView,
 };
 use crate::{Engine, Micros, Millis, round_up};
 
@@ -43,7 +44,10 @@ impl Engine {
         let mut deadlines = SmallVec::new();
         if ticket.clocks_live() {
             for clock in &class.clocks {
-                let run = ticket.clocks.iter().find(|run| u32::from(run.clock) == clock.clock && run.phase != Phase::Stopped);
+                let run = ticket
+                    .clocks
+                    .iter()
+                    .find(|run| u32::from(run.clock) == clock.clock && run.phase != Phase::Stopped);
                 if let Some(run) = run {
                     deadlines.push((self.clock_names.name(clock.clock).as_str(), due(run, clock.target_us)));
                 }
@@ -84,7 +88,11 @@ impl Engine {
             return (0, 0);
         }
         let line = &self.board.lines[ticket.line as usize];
-        let first = [line.main.first(), line.odd.first()].into_iter().flatten().map(|entry| entry.arrival).min();
+        let first = [line.main.first(), line.odd.first()]
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.arrival)
+            .min();
         let head_delay = (self.now - first.unwrap_or(ticket.arrival)).max(0);
         let rest = (head_delay - (self.now - ticket.arrival)).max(0) / 1000;
         let band = rest * 196 / (100 * isqrt(i64::from(place) + 1).max(1));
@@ -113,10 +121,15 @@ impl Engine {
             class: ticket.class,
             class_path: self.class_path(class),
             queue: class.queue_name.clone(),
-            step: self.known_stage(ticket.class, ticket.taken).map_or_else(|| 32 - ticket.taken.leading_zeros(), |stage| stage.step),
+            step: self
+                .known_stage(ticket.class, ticket.taken)
+                .map_or_else(|| 32 - ticket.taken.leading_zeros(), |stage| stage.step),
             arrival: ticket.arrival,
             queued_at: ticket.queued_at,
-            agent: ticket.work.as_ref().map_or_else(SmolStr::default, |work| self.agents[work.agent].id.clone()),
+            agent: ticket
+                .work
+                .as_ref()
+                .map_or_else(SmolStr::default, |work| self.agents[work.agent].id.clone()),
             attempt: ticket.attempt,
             due: ticket.due,
             revision: ticket.revision,
@@ -150,7 +163,9 @@ impl Engine {
             ClockView {
                 clock: self.clock_names.name(clock.clock).clone(),
                 started: run.map_or(0, |run| run.start),
-                due: run.filter(|_| running).map_or(0, |run| round_up(run.when_run(clock.target_us))),
+                due: run
+                    .filter(|_| running)
+                    .map_or(0, |run| round_up(run.when_run(clock.target_us))),
                 stopped: run.filter(|run| run.phase == Phase::Stopped).map_or(0, |run| run.since),
                 paused: run.is_some_and(|run| run.phase == Phase::Paused),
                 breached: run.is_some_and(|run| run.breached),
@@ -223,7 +238,11 @@ impl Engine {
                 keep(ticket.sequence, Found::Open(key));
             }
         }
-        if filter.states.iter().any(|state| *state as u8 >= TicketState::Closed as u8) {
+        if filter
+            .states
+            .iter()
+            .any(|state| *state as u8 >= TicketState::Closed as u8)
+        {
             for &slot in &self.ended_order {
                 let ended = &self.ended[slot];
                 if fits(ended.state, ended.queue, ended.source, &ended.agent) {
@@ -240,7 +259,11 @@ impl Engine {
                 Found::Ended(slot) => self.ended_view(slot),
             })
             .collect();
-        let next = if more { views.last().map(|view| view.sequence) } else { None };
+        let next = if more {
+            views.last().map(|view| view.sequence)
+        } else {
+            None
+        };
         (views, next)
     }
 
@@ -251,7 +274,11 @@ impl Engine {
         if (!filter.skill.is_empty() && skill.is_none()) || (!filter.session.is_empty() && session.is_none()) {
             return (Vec::new(), None);
         }
-        let mut slots: Vec<u32> = self.agents.keys().filter(|&slot| self.agents[slot].number > after).collect();
+        let mut slots: Vec<u32> = self
+            .agents
+            .keys()
+            .filter(|&slot| self.agents[slot].number > after)
+            .collect();
         slots.retain(|&slot| {
             let agent = &self.agents[slot];
             (filter.presences.is_empty() || filter.presences.contains(&agent.presence))
@@ -261,7 +288,11 @@ impl Engine {
         slots.sort_unstable_by_key(|&slot| self.agents[slot].number);
         let more = slots.len() > limit;
         slots.truncate(limit);
-        let next = if more { slots.last().map(|&slot| self.agents[slot].number) } else { None };
+        let next = if more {
+            slots.last().map(|&slot| self.agents[slot].number)
+        } else {
+            None
+        };
         (slots.into_iter().map(|slot| self.agent_view(slot)).collect(), next)
     }
 
@@ -271,12 +302,18 @@ impl Engine {
         tickets.sort_unstable_by_key(|&key| self.tickets[key].sequence);
         AgentView {
             id: agent.id.clone(),
-            skills: agent.skills.iter().map(|&(skill, level)| (self.skill_names.name(skill).clone(), level)).collect(),
+            skills: agent
+                .skills
+                .iter()
+                .map(|&(skill, level)| (self.skill_names.name(skill).clone(), level))
+                .collect(),
             capacity: agent.capacity,
             channels: agent.channels.clone(),
             presence: agent.presence,
             reason: agent.reason.clone(),
-            session: agent.session.map_or_else(SmolStr::default, |session| self.sessions[session].name.clone()),
+            session: agent
+                .session
+                .map_or_else(SmolStr::default, |session| self.sessions[session].name.clone()),
             used: agent.used,
             tickets: tickets.into_iter().map(|key| self.tickets[key].id.clone()).collect(),
             idle_since: agent.idle_since,
@@ -303,7 +340,11 @@ impl Engine {
         for group in standing.chunk_by(|a, b| a.0 == b.0) {
             let line = &self.board.lines[group[0].0 as usize];
             let entries: Vec<Entry> = group.iter().map(|(_, entry)| *entry).collect();
-            let ranks = [line.main.ranks(&entries), line.odd.ranks(&entries), line.held.ranks(&entries)];
+            let ranks = [
+                line.main.ranks(&entries),
+                line.odd.ranks(&entries),
+                line.held.ranks(&entries),
+            ];
             for (at, entry) in entries.iter().enumerate() {
                 places.insert(entry.ticket, (ranks[0][at] + ranks[1][at] + ranks[2][at]) as u32 + 1);
             }
@@ -313,7 +354,14 @@ impl Engine {
             .map(|found| match found {
                 Found::Ended(slot) => {
                     let ended = &self.ended[slot];
-                    PositionView { id: ended.id.clone(), state: ended.state, place: 0, age: 0, wait_low: 0, wait_high: 0 }
+                    PositionView {
+                        id: ended.id.clone(),
+                        state: ended.state,
+                        place: 0,
+                        age: 0,
+                        wait_low: 0,
+                        wait_high: 0,
+                    }
                 }
                 Found::Open(key) => {
                     let ticket = &self.tickets[key];
@@ -321,7 +369,14 @@ impl Engine {
                     let (wait_low, wait_high) = self.wait_range(ticket, place);
                     let arrived = ticket.state != TicketState::Scheduled;
                     let age = if arrived { (self.now - ticket.arrival) / 1000 } else { 0 };
-                    PositionView { id: ticket.id.clone(), state: ticket.state, place, age, wait_low, wait_high }
+                    PositionView {
+                        id: ticket.id.clone(),
+                        state: ticket.state,
+                        place,
+                        age,
+                        wait_low,
+                        wait_high,
+                    }
                 }
             })
             .collect()
@@ -330,7 +385,11 @@ impl Engine {
     /// Ids of a source's waiting and suspended tickets, in order of submission, past `after`, at most `limit`; the
     /// second value goes on.
     pub fn waiting_of_source(&self, source: &str, after: u64, limit: usize) -> (Vec<SmolStr>, Option<u64>) {
-        let filter = TicketFilter { states: &[TicketState::Waiting, TicketState::Suspended], source, ..TicketFilter::default() };
+        let filter = TicketFilter {
+            states: &[TicketState::Waiting, TicketState::Suspended],
+            source,
+            ..TicketFilter::default()
+        };
         let (views, next) = self.tickets(&filter, after, limit);
         (views.into_iter().map(|view| view.id).collect(), next)
     }
@@ -365,7 +424,8 @@ impl Engine {
             }
         }
         let sum = |get: fn(&QueueStats) -> u64| queues.iter().map(get).sum::<u64>();
-        let counted = sum(|queue| queue.answered) + sum(|queue| queue.abandoned) + sum(|queue| queue.overflowed) - sum(|queue| queue.short_abandoned);
+        let counted = sum(|queue| queue.answered) + sum(|queue| queue.abandoned) + sum(|queue| queue.overflowed)
+            - sum(|queue| queue.short_abandoned);
         let met = sum(|queue| queue.met);
         let mut stats = StatsView {
             clocks: self.clock_stats.clone(),
@@ -385,8 +445,15 @@ impl Engine {
             classes: self.classes.len() as u64,
             profiles: self.board.profile_count() as u64,
             policy_version: self.policy.as_ref().map_or(0, |policy| policy.spec.version),
-            policy_name: self.policy.as_ref().map_or_else(SmolStr::default, |policy| policy.spec.name.clone()),
-            service_level_milli: if counted == 0 { 1000 } else { (met * 1000 / counted) as u32 },
+            policy_name: self
+                .policy
+                .as_ref()
+                .map_or_else(SmolStr::default, |policy| policy.spec.name.clone()),
+            service_level_milli: if counted == 0 {
+                1000
+            } else {
+                (met * 1000 / counted) as u32
+            },
             queues,
             ..StatsView::default()
         };
@@ -409,7 +476,11 @@ impl Engine {
 
 /// When a clock breaches as things stand; 0 while paused.
 fn due(run: &ClockRun, target_us: Micros) -> Micros {
-    if run.phase == Phase::Running { round_up(run.when_run(target_us)) } else { 0 }
+    if run.phase == Phase::Running {
+        round_up(run.when_run(target_us))
+    } else {
+        0
+    }
 }
 
 /// The whole square root, by Newton: no float touches what is answered.

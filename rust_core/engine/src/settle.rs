@@ -69,7 +69,11 @@ impl Engine {
         self.lift_declines();
         let mut heap: BinaryHeap<(Rank, Side)> = BinaryHeap::new();
         loop {
-            match (heap.is_empty(), self.dirty.tickets.as_slice(), self.dirty.agents.as_slice()) {
+            match (
+                heap.is_empty(),
+                self.dirty.tickets.as_slice(),
+                self.dirty.agents.as_slice(),
+            ) {
                 (true, [], []) => break,
                 // The two usual cases need no heap.
                 (true, &[ticket], []) => {
@@ -85,7 +89,16 @@ impl Engine {
                         // Nobody else could take it: the state was settled.
                         let preferred = self.prefers_able(ticket, agent);
                         let fit = self.fit(&self.classes[self.tickets[ticket].class], self.agents[agent].profile);
-                        self.match_pair(ticket, Pick { agent, fit, candidates: 1, preferred }, false);
+                        self.match_pair(
+                            ticket,
+                            Pick {
+                                agent,
+                                fit,
+                                candidates: 1,
+                                preferred,
+                            },
+                            false,
+                        );
                         self.dirty.agent(agent);
                     }
                     continue;
@@ -139,7 +152,12 @@ impl Engine {
             self.declined.iter().copied().collect()
         } else {
             let of = |&ticket: &u32| self.tickets.get(ticket).map(|found| (found.sequence, ticket));
-            self.dirty.tickets.iter().filter_map(of).filter(|entry| self.declined.contains(entry)).collect()
+            self.dirty
+                .tickets
+                .iter()
+                .filter_map(of)
+                .filter(|entry| self.declined.contains(entry))
+                .collect()
         };
         look.sort_unstable();
         look.dedup();
@@ -155,7 +173,9 @@ impl Engine {
 
     fn all_declined(&self, ticket_key: u32) -> bool {
         let ticket = &self.tickets[ticket_key];
-        let Some(extra) = ticket.extra.as_deref() else { return false };
+        let Some(extra) = ticket.extra.as_deref() else {
+            return false;
+        };
         let class = &self.classes[ticket.class];
         let requirement = self.board.lines[ticket.line as usize].requirement;
         let fits = |profile: u32| {
@@ -172,7 +192,12 @@ impl Engine {
             let agent = &self.agents[slot];
             agent.logged_in() && self.board.meets(agent.profile, requirement) && fits(agent.profile)
         };
-        let mut named: Vec<u32> = extra.named.iter().filter_map(|&agent| self.live(agent)).filter(|&slot| is_able(slot)).collect();
+        let mut named: Vec<u32> = extra
+            .named
+            .iter()
+            .filter_map(|&agent| self.live(agent))
+            .filter(|&slot| is_able(slot))
+            .collect();
         named.sort_unstable();
         named.dedup();
         able -= named.len() as u32;
@@ -197,7 +222,12 @@ impl Engine {
     fn rank_of_ticket(&self, key: u32) -> Option<Rank> {
         let pick = self.best_agent(key)?;
         let ticket = &self.tickets[key];
-        Some(self.rank(&self.board.heads[ticket.line as usize], ticket.arrival, ticket.sequence, pick.fit))
+        Some(self.rank(
+            &self.board.heads[ticket.line as usize],
+            ticket.arrival,
+            ticket.sequence,
+            pick.fit,
+        ))
     }
 
     /// The ticket's preferred agent, if that agent is available and eligible but for load.
@@ -209,7 +239,11 @@ impl Engine {
 
     pub(crate) fn able(&self, slot: u32, ticket: &Ticket, requirement: u32) -> bool {
         let (agent, class) = (&self.agents[slot], &self.classes[ticket.class]);
-        let requirement = class.affinity.as_ref().and_then(|affinity| affinity.requirement).unwrap_or(requirement);
+        let requirement = class
+            .affinity
+            .as_ref()
+            .and_then(|affinity| affinity.requirement)
+            .unwrap_or(requirement);
         let profile = &self.board.profiles[agent.profile as usize].key;
         agent.presence == Presence::Available
             && self.board.meets(agent.profile, requirement)
@@ -265,15 +299,23 @@ impl Engine {
             if head.cost > units || open >> head.channel & 1 == 0 {
                 continue;
             }
-            let fit = if head.fits { self.fit(&self.classes[head.class], agent.profile) } else { 0 };
+            let fit = if head.fits {
+                self.fit(&self.classes[head.class], agent.profile)
+            } else {
+                0
+            };
             if head.arrival != i64::MAX {
                 offer(self.rank(head, head.arrival, head.sequence, fit), head.ticket);
             }
             if head.odd {
                 // Whoever came after the front of the main pen cannot win.
-                let before = |entry: &crate::backlog::Entry| (entry.arrival, entry.sequence) < (head.arrival, head.sequence);
+                let before =
+                    |entry: &crate::backlog::Entry| (entry.arrival, entry.sequence) < (head.arrival, head.sequence);
                 let main_empty = head.arrival == i64::MAX;
-                let mut odd = self.board.lines[line as usize].odd.iter().take_while(|entry| main_empty || before(entry));
+                let mut odd = self.board.lines[line as usize]
+                    .odd
+                    .iter()
+                    .take_while(|entry| main_empty || before(entry));
                 if let Some(entry) = odd.find(|entry| self.open_to(entry.ticket, slot)) {
                     offer(self.rank(head, entry.arrival, entry.sequence, fit), entry.ticket);
                 }
@@ -282,9 +324,15 @@ impl Engine {
         for &key in &agent.preferring {
             let ticket = &self.tickets[key];
             let class = &self.classes[ticket.class];
-            if ticket.state == TicketState::Waiting && self.has_room(agent, class.channel, class.cost) && self.prefers_able(key, slot) {
+            if ticket.state == TicketState::Waiting
+                && self.has_room(agent, class.channel, class.cost)
+                && self.prefers_able(key, slot)
+            {
                 let head = &self.board.heads[ticket.line as usize];
-                offer(self.rank(head, ticket.arrival, ticket.sequence, self.fit(class, agent.profile)), key);
+                offer(
+                    self.rank(head, ticket.arrival, ticket.sequence, self.fit(class, agent.profile)),
+                    key,
+                );
             }
         }
         best
@@ -299,7 +347,12 @@ impl Engine {
         let class = &self.classes[ticket.class];
         if let Some(agent) = self.able_preferred(ticket) {
             if self.has_room(&self.agents[agent], class.channel, class.cost) {
-                return Some(Pick { agent, fit: self.fit(class, self.agents[agent].profile), candidates: 1, preferred: true });
+                return Some(Pick {
+                    agent,
+                    fit: self.fit(class, self.agents[agent].profile),
+                    candidates: 1,
+                    preferred: true,
+                });
             }
             if ticket.extra.as_ref().is_some_and(|extra| extra.hold_until > 0) {
                 return None;
@@ -308,7 +361,10 @@ impl Engine {
         let requirement = self.board.lines[ticket.line as usize].requirement;
         let usual_cost = self.board.channel_costs[class.channel as usize] == class.cost;
         let picky = ticket.extra.is_some();
-        let fits = |agent: u32| self.has_room(&self.agents[agent], class.channel, class.cost) && !(picky && ticket.excludes(self.agents[agent].number));
+        let fits = |agent: u32| {
+            self.has_room(&self.agents[agent], class.channel, class.cost)
+                && !(picky && ticket.excludes(self.agents[agent].number))
+        };
         let mut best: Option<Pick> = None;
         let mut candidates = 0;
         for &number in &self.board.reqs[requirement as usize].profiles {
@@ -326,13 +382,23 @@ impl Engine {
             } else {
                 candidates += heap.items().iter().filter(|item| fits(item.agent)).count() as u32;
             }
-            let fit = if class.fits.is_empty() { 0 } else { self.fit(class, number) };
+            let fit = if class.fits.is_empty() {
+                0
+            } else {
+                self.fit(class, number)
+            };
             if best.is_some_and(|known| known.fit > fit) {
                 continue;
             }
             if let Some(item) = heap.first(fits) {
-                let pick = Pick { agent: item.agent, fit, candidates: 0, preferred: false };
-                let better = |known: &Pick| fit > known.fit || self.chosen_before(class, requirement, item.agent, known.agent);
+                let pick = Pick {
+                    agent: item.agent,
+                    fit,
+                    candidates: 0,
+                    preferred: false,
+                };
+                let better =
+                    |known: &Pick| fit > known.fit || self.chosen_before(class, requirement, item.agent, known.agent);
                 if best.as_ref().is_none_or(better) {
                     best = Some(pick);
                 }
@@ -348,13 +414,16 @@ impl Engine {
         for order in &class.order {
             let ordering = match order {
                 AgentOrder::LeastLoaded => {
-                    let share = |agent: &Agent, other: &Agent| u64::from(agent.used) * u64::from(profile(other).capacity);
+                    let share =
+                        |agent: &Agent, other: &Agent| u64::from(agent.used) * u64::from(profile(other).capacity);
                     share(left, right).cmp(&share(right, left))
                 }
                 AgentOrder::LongestIdle => left.idle_since.cmp(&right.idle_since),
                 AgentOrder::BestLevel => {
                     let requirement = &self.board.reqs[requirement as usize].requirement;
-                    requirement.level_sum(profile(right)).cmp(&requirement.level_sum(profile(left)))
+                    requirement
+                        .level_sum(profile(right))
+                        .cmp(&requirement.level_sum(profile(left)))
                 }
                 AgentOrder::SpareGeneralists => profile(left).skills.len().cmp(&profile(right).skills.len()),
                 AgentOrder::RoundRobin => left.last_assignment.cmp(&right.last_assignment),
@@ -370,8 +439,16 @@ impl Engine {
     pub(crate) fn match_by_supervisor(&mut self, ticket: u32, agent: u32) {
         let class = &self.classes[self.tickets[ticket].class];
         let fit = self.fit(class, self.agents[agent].profile);
-        let preferred = self.tickets[ticket].preferred().and_then(|preferred| self.live(preferred)) == Some(agent);
-        self.match_pair(ticket, Pick { agent, fit, candidates: 0, preferred }, true);
+        self.match_pair(
+            ticket,
+            Pick {
+                agent,
+                fit,
+                candidates: 0,
+                preferred: false,
+            },
+            true,
+        );
     }
 
     fn match_pair(&mut self, key: u32, pick: Pick, supervisor: bool) {
@@ -380,7 +457,9 @@ impl Engine {
         let head = self.board.heads[ticket.line as usize];
         let (channel, cost, ttl) = (class.channel, class.cost, class.offer.ttl);
         let reason = Arc::new(MatchReason {
-            step: self.known_stage(ticket.class, ticket.taken).map_or(0, |stage| stage.step),
+            step: self
+                .known_stage(ticket.class, ticket.taken)
+                .map_or(0, |stage| stage.step),
             urgency_milli_us: self.rank(&head, ticket.arrival, ticket.sequence, pick.fit).urgency,
             slope_milli: head.slope_milli as u32,
             seniority_us: self.now - ticket.arrival + head.boost_us,
@@ -400,7 +479,11 @@ impl Engine {
             reason: Arc::clone(&reason),
         };
         self.leave_line(key);
-        let due = if ttl == 0 { 0 } else { round_up(self.now + ttl * 1000).max(self.timers.floor) };
+        let due = if ttl == 0 {
+            0
+        } else {
+            round_up(self.now + ttl * 1000).max(self.timers.floor)
+        };
         let ticket = &mut self.tickets[key];
         ticket.attempt += 1;
         ticket.verbs = 0;
@@ -420,7 +503,16 @@ impl Engine {
         } else {
             self.set_state(key, TicketState::Offered);
             self.take_units(pick.agent, key, channel, cost);
-            self.emit(Some(key), Some(pick.agent), attempt, EventKind::Offered { expires: due, reason, context });
+            self.emit(
+                Some(key),
+                Some(pick.agent),
+                attempt,
+                EventKind::Offered {
+                    expires: due,
+                    reason,
+                    context,
+                },
+            );
         }
         self.arm(key);
         // Whoever prefers this agent without a hold is open to others, once there is no room here.
@@ -436,12 +528,18 @@ impl Engine {
         if ticket.state == TicketState::Suspended {
             return Pen::Held;
         }
-        let Some(extra) = ticket.extra.as_deref() else { return Pen::Main };
+        let Some(extra) = ticket.extra.as_deref() else {
+            return Pen::Main;
+        };
         if let Some(slot) = extra.preferred.and_then(|preferred| self.live(preferred)) {
             let held = extra.hold_until > 0 && self.able(slot, ticket, requirement);
             return if held { Pen::Held } else { Pen::Odd };
         }
-        if extra.named.is_empty() && extra.declined.is_empty() { Pen::Main } else { Pen::Odd }
+        if extra.named.is_empty() && extra.declined.is_empty() {
+            Pen::Main
+        } else {
+            Pen::Odd
+        }
     }
 
     /// Puts a waiting or suspended ticket into the line of its class and stage; whoever waits is looked at when settling.
@@ -533,8 +631,22 @@ impl Engine {
         if first {
             ticket.assigned_at = now;
         }
-        let (agent, attempt, waited) = (ticket.work.as_ref().map(|work| work.agent), ticket.attempt, (now - ticket.arrival) / 1000);
-        self.emit(Some(key), agent, attempt, EventKind::Assigned { reason, context, agent_context, waited });
+        let (agent, attempt, waited) = (
+            ticket.work.as_ref().map(|work| work.agent),
+            ticket.attempt,
+            (now - ticket.arrival) / 1000,
+        );
+        self.emit(
+            Some(key),
+            agent,
+            attempt,
+            EventKind::Assigned {
+                reason,
+                context,
+                agent_context,
+                waited,
+            },
+        );
         if first {
             self.moment(key, crate::clocks::ASSIGNMENT);
         }
@@ -542,7 +654,9 @@ impl Engine {
 
     /// An explicit acceptance.
     pub(crate) fn accept_offer(&mut self, key: u32, agent_context: Option<crate::event::Bytes>) {
-        let Some(agent) = self.tickets[key].work.as_ref().map(|work| work.agent) else { return };
+        let Some(agent) = self.tickets[key].work.as_ref().map(|work| work.agent) else {
+            return;
+        };
         self.set_state(key, TicketState::Active);
         self.tickets[key].due = 0;
         self.count_assignment(key, agent);

@@ -19,7 +19,11 @@ struct Page<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { pages: Vec::new(), roomy: Vec::new(), len: 0 }
+        Self {
+            pages: Vec::new(),
+            roomy: Vec::new(),
+            len: 0,
+        }
     }
 }
 
@@ -33,7 +37,9 @@ impl<T> Slab<T> {
             Some(&page) => page,
             None => self.new_page(),
         };
-        let page = self.pages[page_number as usize].as_mut().expect("a roomy page is there");
+        let page = self.pages[page_number as usize]
+            .as_mut()
+            .expect("a roomy page is there");
         let at = if let Some(at) = page.free.pop() {
             page.items[at as usize] = Some(item);
             at as usize
@@ -49,7 +55,10 @@ impl<T> Slab<T> {
     }
 
     fn new_page(&mut self) -> u32 {
-        let page = Page { items: Vec::with_capacity(PAGE), free: Vec::new() };
+        let page = Page {
+            items: Vec::with_capacity(PAGE),
+            free: Vec::new(),
+        };
         let number = self.pages.iter().position(Option::is_none).unwrap_or_else(|| {
             self.pages.push(None);
             self.pages.len() - 1
@@ -79,7 +88,12 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn get(&self, key: u32) -> Option<&T> {
-        self.pages.get(key as usize / PAGE)?.as_ref()?.items.get(key as usize % PAGE)?.as_ref()
+        self.pages
+            .get(key as usize / PAGE)?
+            .as_ref()?
+            .items
+            .get(key as usize % PAGE)?
+            .as_ref()
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = u32> + '_ {

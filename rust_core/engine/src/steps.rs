@@ -5,16 +5,17 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::class::{ClassKey, When, picking};
+use crate::class::{ClassKey, Counts, When, picking};
 use crate::command::TicketState;
 use crate::event::{ClassCause, EventKind, QueueCause};
 use crate::tables::{RuleAt, Tables};
+use crate::ticket::AgentRef;
 use crate::{Engine, Micros, Rejection};
 
 impl Engine {
-    /// A ticket waits (again): `Queued`, then the steps due. `begins`: its steps begin (first waiting, a transfer).
-    /// `from`: the agent it comes from, with the offer's number.
-    pub(crate) fn enter_waiting(&mut self, key: u32, from: Option<(u32, u32)>, cause: QueueCause, reason: &str, begins: bool) {
+    /// A ticket waits (again): `Queued`, then the steps due. `from`: the agent it comes from, with the offer's number.
+    /// The caller then puts it in line.
+    pub(crate) fn enter_waiting(&mut self, key: u32, from: Option<(u32, u32)>, cause: QueueCause, reason: &str) {
         let now = self.now;
         self.set_state(key, TicketState::Waiting);
         let ticket = &mut self.tickets[key];
@@ -27,12 +28,19 @@ impl Engine {
             }
         }
         let (agent, attempt) = from.map_or((None, 0), |(agent, attempt)| (Some(agent), attempt));
-        self.emit(Some(key), agent, attempt, EventKind::Queued { cause, reason: SmolStr::new(reason) });
-        if begins {
+        self.emit(
+            Some(key),
+            agent,
+            attempt,
+            EventKind::Queued {
+                cause,
+                reason: SmolStr::new(reason),
+            },
+        );
+        if matches!(cause, QueueCause::Arrived | QueueCause::Transferred) {
             self.skip_unstaffed(key);
         }
         self.take_due_steps(key);
-        self.stand_in_line(key);
     }
 
     /// Puts a ticket that is still waiting or suspended into its line, and arms it.
@@ -44,14 +52,18 @@ impl Engine {
     }
 
     fn waits(&self, key: u32) -> bool {
-        self.tickets.get(key).is_some_and(|ticket| ticket.state == TicketState::Waiting)
+        self.tickets
+            .get(key)
+            .is_some_and(|ticket| ticket.state == TicketState::Waiting)
     }
 
-    /// Takes the steps already due, by (due, index). The ticket is out of its line.
+    /// Takes the steps already due (to the µs: age 0 counts), by (due, index). The ticket is out of its line.
     pub(crate) fn take_due_steps(&mut self, key: u32) {
         while self.waits(key) {
             let steps = self.classes[self.tickets[key].class].steps.len();
-            let next = (0..steps).filter_map(|step| self.step_due(key, step).map(|due| (due, step))).min();
+            let next = (0..steps)
+                .filter_map(|step| self.step_due(key, step).map(|due| (due, step)))
+                .min();
             match next {
                 Some((due, step)) if due <= self.now => self.take_step(key, step),
                 _ => break,
@@ -74,7 +86,15 @@ impl Engine {
         }
         let step = &self.classes[ticket.class].steps[at];
         let (alert, overflow_to, move_to) = (step.alert.clone(), step.overflow_to.clone(), step.move_to);
-        self.emit(Some(key), None, 0, EventKind::StepTaken { step: at as u32 + 1, alert });
+        self.emit(
+            Some(key),
+            None,
+            0,
+            EventKind::StepTaken {
+                step: at as u32 + 1,
+                alert,
+            },
+        );
         if !overflow_to.is_empty() {
             self.overflow(key, overflow_to);
             return;
@@ -82,14 +102,12 @@ impl Engine {
         if let Some(rule) = move_to {
             let tables = Arc::clone(&self.classes[self.tickets[key].class].tables);
             // Without room for the class, the ticket stays where it is.
-            if let Ok(class) = self.natural_class(key, &tables, Some(rule)) {
-                if class == self.tickets[key].class {
-                    self.skip_unstaffed(key);
-                } else {
-                    self.change_class(key, class, Some(ClassCause::Step));
-                }
-                return;
+            if let Ok(class) = self.natural_class(key, &tables, Some(rule))
+                && class != self.tickets[key].class
+            {
+                self.change_class(key, class, Some(ClassCause::Step));
             }
+            return;
         }
         self.skip_unstaffed(key);
     }
@@ -111,7 +129,13 @@ impl Engine {
         let steps = self.classes[class_number].steps.iter().enumerate();
         let next = steps
             .filter(|(at, _)| taken >> at & 1 == 0)
-            .filter_map(|(at, step)| if let When::Age(age) = step.when { Some((age, at)) } else { None })
+            .filter_map(|(at, step)| {
+                if let When::Age(age) = step.when {
+                    Some((age, at))
+                } else {
+                    None
+                }
+            })
             .min();
         if let Some((_, at)) = next {
             self.take_step(key, at);
@@ -122,9 +146,18 @@ impl Engine {
     pub(crate) fn change_class(&mut self, key: u32, class: u32, cause: Option<ClassCause>) {
         let ticket = &self.tickets[key];
         let (old, taken) = (ticket.class, ticket.taken);
-        let age_of = |step: &crate::class::Step| if let When::Age(age) = step.when { Some(age) } else { None };
+        let age_of = |step: &crate::class::Step| {
+            if let When::Age(age) = step.when {
+                Some(age)
+            } else {
+                None
+            }
+        };
         let old_steps = self.classes[old].steps.iter().enumerate();
-        let oldest = old_steps.filter(|(at, _)| taken >> at & 1 == 1).filter_map(|(_, step)| age_of(step)).max();
+        let oldest = old_steps
+            .filter(|(at, _)| taken >> at & 1 == 1)
+            .filter_map(|(_, step)| age_of(step))
+            .max();
         self.classes[class].users += 1;
         self.classes[old].users -= 1;
         self.tickets[key].class = class;
@@ -160,25 +193,42 @@ impl Engine {
     fn point_reached(&self, key: u32, step: usize) -> bool {
         let ticket = &self.tickets[key];
         let class = &self.classes[ticket.class];
-        let When::Run(Some((clock, us))) = class.steps[step].when else { return false };
+        let When::Run(Some((clock, us))) = class.steps[step].when else {
+            return false;
+        };
         let clock = class.clocks[clock as usize].clock;
         let run = ticket.clocks.iter().find(|run| u32::from(run.clock) == clock);
-        run.is_some_and(|run| match run.phase {
-            crate::ticket::Phase::Running => crate::round_up(run.when_run(us)) <= self.now,
-            _ => run.run(self.now) >= us,
-        })
+        run.is_some_and(|run| run.run(self.now) >= us)
     }
 
     /// The class that a ticket's attributes make under a policy; `moved` replaces its layer's rule.
-    pub(crate) fn natural_class(&mut self, key: u32, tables: &Arc<Tables>, moved: Option<RuleAt>) -> Result<u32, Rejection> {
+    pub(crate) fn natural_class(
+        &mut self,
+        key: u32,
+        tables: &Arc<Tables>,
+        moved: Option<RuleAt>,
+    ) -> Result<u32, Rejection> {
         let ticket = &self.tickets[key];
         let class = &self.classes[ticket.class];
         let (channel, own) = (class.channel, class.key.own.clone());
         let content = ticket.content.clone();
         let channel_name = self.channel_names.name(channel.into()).clone();
-        let attributes = || content.attributes().map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli));
+        let attributes = || {
+            content
+                .attributes()
+                .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
+        };
         let values = tables.read(&channel_name, content.customer(), attributes(), false)?;
-        let (class_key, _) = self.class_key(tables, &channel_name, channel, content.customer(), attributes(), &values, own, moved);
+        let (class_key, _) = self.class_key(
+            tables,
+            &channel_name,
+            channel,
+            content.customer(),
+            attributes(),
+            &values,
+            own,
+            moved,
+        );
         self.intern_class(tables, class_key)
     }
 
@@ -197,8 +247,19 @@ impl Engine {
     ) -> (ClassKey, bool) {
         let applied = tables.classify(values, moved);
         let mut picks: SmallVec<[(SmolStr, SmolStr); 1]> = SmallVec::new();
-        let effects = applied.iter().map(|&rule| tables.effects(rule)).chain([&tables.spec.defaults]);
-        for name in effects.flat_map(picking) {
+        let rules = applied.iter().map(|&rule| tables.effects(rule));
+        let winner = rules.clone().position(|effects| effects.affinity.is_some());
+        let of_rules = rules.clone().enumerate();
+        let of_rules = of_rules.flat_map(|(at, effects)| {
+            picking(
+                effects,
+                Counts {
+                    affinity: Some(at) == winner,
+                    ..Counts::ALL
+                },
+            )
+        });
+        for name in of_rules.chain(picking(&tables.spec.defaults, Counts::of_defaults(rules))) {
             if picks.iter().any(|(known, _)| known == name) {
                 continue;
             }
@@ -207,7 +268,9 @@ impl Engine {
                 "customer" => Some(customer).filter(|customer| !customer.is_empty()),
                 _ => {
                     let found = attributes.clone().find(|(attribute, _, _)| attribute == name);
-                    found.filter(|(name, _, confidence_milli)| tables.counts(name, *confidence_milli)).map(|(_, value, _)| value)
+                    found
+                        .filter(|(name, _, confidence_milli)| tables.counts(name, *confidence_milli))
+                        .map(|(_, value, _)| value)
                 }
             };
             if let Some(value) = value {
@@ -215,7 +278,17 @@ impl Engine {
             }
         }
         let simple = picks.is_empty() && own.is_empty() && moved.is_none();
-        (ClassKey { policy: tables.number, channel, applied, picks, own, transfer: None }, simple)
+        (
+            ClassKey {
+                policy: tables.number,
+                channel,
+                applied,
+                picks,
+                own,
+                transfer: None,
+            },
+            simple,
+        )
     }
 
     /// The ticket leaves for elsewhere.
@@ -231,11 +304,18 @@ impl Engine {
 
     pub(crate) fn exclusion_ended(&mut self, key: u32) {
         self.leave_line(key);
-        let extra = self.tickets[key].extra();
-        let first = extra.declined.iter().enumerate().min_by_key(|(at, declined)| (declined.1, *at)).map(|(at, _)| at);
-        let ended = first.map(|at| extra.declined.remove(at).0);
-        let agent = ended.and_then(|agent| self.live(agent));
-        self.emit(Some(key), agent, 0, EventKind::ExclusionEnded);
+        let now = self.now;
+        let (ended, left) = std::mem::take(&mut self.tickets[key].extra().declined)
+            .into_iter()
+            .partition(|declined| declined.1 <= now);
+        self.tickets[key].extra().declined = left;
+        // Of an agent who is gone it ends silently.
+        let ended: Vec<(AgentRef, Micros)> = ended;
+        for (agent, _) in ended {
+            if let Some(agent) = self.live(agent) {
+                self.emit(Some(key), Some(agent), 0, EventKind::ExclusionEnded);
+            }
+        }
         self.stand_in_line(key);
     }
 

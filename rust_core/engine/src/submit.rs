@@ -20,15 +20,43 @@ pub(crate) enum Found {
 }
 
 pub(crate) fn done(state: TicketState) -> Answer {
-    Answer { replayed: false, state: Some(state), reclassified: 0 }
+    Answer {
+        replayed: false,
+        state: Some(state),
+        reclassified: 0,
+    }
 }
 
 pub(crate) fn replay(state: TicketState) -> Answer {
-    Answer { replayed: true, state: Some(state), reclassified: 0 }
+    Answer {
+        replayed: true,
+        state: Some(state),
+        reclassified: 0,
+    }
 }
 
 pub(crate) fn wrong_state(id: &str, state: TicketState, what: &str) -> Rejection {
-    Rejection::about(Code::WrongState, id, format!("{id} is {state:?}: cannot {what}").to_lowercase().replace(&id.to_lowercase(), id))
+    Rejection::about(
+        Code::WrongState,
+        id,
+        format!("{id} is {state:?}: cannot {what}")
+            .to_lowercase()
+            .replace(&id.to_lowercase(), id),
+    )
+}
+
+pub(crate) fn no_channel(tables: &crate::tables::Tables, name: &str) -> Rejection {
+    let has: Vec<&str> = tables
+        .spec
+        .channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
+    Rejection::about(
+        Code::ChannelUnknown,
+        name,
+        format!("the policy has no channel {name:?}; it has: {}", has.join(", ")),
+    )
 }
 
 /// A hash of all that a submit says.
@@ -62,13 +90,29 @@ fn fingerprint(submit: &Submit<'_>) -> u64 {
 impl Engine {
     pub(crate) fn find(&self, id: &str) -> Option<Found> {
         let same = |handle: u32| {
-            if handle & ENDED == 0 { self.tickets[handle].id == id } else { self.ended[handle & !ENDED].id == id }
+            if handle & ENDED == 0 {
+                self.tickets[handle].id == id
+            } else {
+                self.ended[handle & !ENDED].id == id
+            }
         };
-        self.ids.get(id, same).map(|handle| if handle & ENDED == 0 { Found::Open(handle) } else { Found::Ended(handle & !ENDED) })
+        self.ids.get(id, same).map(|handle| {
+            if handle & ENDED == 0 {
+                Found::Open(handle)
+            } else {
+                Found::Ended(handle & !ENDED)
+            }
+        })
     }
 
     pub(crate) fn known(&self, id: &str) -> Result<Found, Rejection> {
-        self.find(id).ok_or_else(|| Rejection::about(Code::TicketUnknown, id, format!("no ticket {id:?}: it was never submitted, or is forgotten")))
+        self.find(id).ok_or_else(|| {
+            Rejection::about(
+                Code::TicketUnknown,
+                id,
+                format!("no ticket {id:?}: it was never submitted, or is forgotten"),
+            )
+        })
     }
 
     /// An open ticket's key; ended: `WrongState`.
@@ -90,26 +134,52 @@ impl Engine {
             if known == fingerprint {
                 return Ok(replay(state));
             }
-            return Err(Rejection::about(Code::Conflict, id, format!("{id} is known with other content; it is {state:?}")));
+            return Err(Rejection::about(
+                Code::Conflict,
+                id,
+                format!("{id} is known with other content; it is {state:?}"),
+            ));
         }
         let tables = Arc::clone(self.current()?);
-        let attributes = || submit.attributes.iter().map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli));
-        let channel = tables.channel(submit.channel).and_then(|_| self.channel_names.get(submit.channel));
+        let attributes = || {
+            submit
+                .attributes
+                .iter()
+                .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
+        };
+        let channel = tables
+            .channel(submit.channel)
+            .and_then(|_| self.channel_names.get(submit.channel));
         let Some(channel) = channel.and_then(|channel| u8::try_from(channel).ok()) else {
-            let has: Vec<&str> = tables.spec.channels.iter().map(|channel| channel.name.as_str()).collect();
-            return Err(Rejection::about(Code::ChannelUnknown, submit.channel, format!("the policy has no channel {:?}; it has: {}", submit.channel, has.join(", "))));
+            return Err(no_channel(&tables, submit.channel));
         };
         let values = tables.read(submit.channel, submit.customer, attributes(), true)?;
-        let unknown_skills = submit.skills.iter().filter(|skill| self.skill_names.get(skill.skill).is_none()).count();
+        let unknown_skills = submit
+            .skills
+            .iter()
+            .filter(|skill| self.skill_names.get(skill.skill).is_none())
+            .count();
         if self.skill_names.len() + unknown_skills > limits::SKILL_NAMES_MAX {
-            return Err(Rejection::new(Code::SkillsFull, format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX)));
+            return Err(Rejection::new(
+                Code::SkillsFull,
+                format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX),
+            ));
         }
         let bounds = self.bounds();
-        let waiting = self.by_state[TicketState::Scheduled as usize] + self.by_state[TicketState::Waiting as usize] + self.by_state[TicketState::Suspended as usize];
+        let waiting = self.by_state[TicketState::Scheduled as usize]
+            + self.by_state[TicketState::Waiting as usize]
+            + self.by_state[TicketState::Suspended as usize];
         if waiting >= u64::from(bounds.waiting_max) {
-            return Err(Rejection::new(Code::WaitingFull, format!("{waiting} tickets are waiting, as many as may be")));
+            return Err(Rejection::new(
+                Code::WaitingFull,
+                format!("{waiting} tickets are waiting, as many as may be"),
+            ));
         }
-        let memo = if submit.skills.is_empty() { self.classes.memo(channel, &values) } else { None };
+        let memo = if submit.skills.is_empty() {
+            self.classes.memo(channel, &values)
+        } else {
+            None
+        };
         let class = match memo {
             Some(class) => class,
             None => {
@@ -119,8 +189,16 @@ impl Engine {
                 }
                 own.sort_unstable();
                 own.dedup();
-                let (class_key, simple) =
-                    self.class_key(&tables, submit.channel, channel, submit.customer, attributes(), &values, own, None);
+                let (class_key, simple) = self.class_key(
+                    &tables,
+                    submit.channel,
+                    channel,
+                    submit.customer,
+                    attributes(),
+                    &values,
+                    own,
+                    None,
+                );
                 let class = self.intern_class(&tables, class_key)?;
                 if simple {
                     self.classes.remember(channel, values, class);
@@ -176,7 +254,11 @@ impl Engine {
         } else {
             self.arrive(key, self.now);
         }
-        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+        Ok(done(
+            self.tickets
+                .get(key)
+                .map_or(TicketState::Overflowed, |ticket| ticket.state),
+        ))
     }
 
     /// A ticket waits for the first time.
@@ -191,10 +273,16 @@ impl Engine {
         }
         self.queue_stats[queue as usize].arrived += 1;
         self.moment(key, crate::clocks::ARRIVAL);
-        self.enter_waiting(key, None, QueueCause::Arrived, "", true);
+        self.enter_waiting(key, None, QueueCause::Arrived, "");
+        self.stand_in_line(key);
     }
 
-    pub(crate) fn update(&mut self, id: &str, revision: u64, attributes: &[Attribute<'_>]) -> Result<Answer, Rejection> {
+    pub(crate) fn update(
+        &mut self,
+        id: &str,
+        revision: u64,
+        attributes: &[Attribute<'_>],
+    ) -> Result<Answer, Rejection> {
         let key = self.open_ticket(id)?;
         let ticket = &self.tickets[key];
         let state = ticket.state;
@@ -205,36 +293,59 @@ impl Engine {
             return Ok(replay(state));
         }
         let tables = Arc::clone(self.current()?);
-        let content = merged(&ticket.content, attributes, |name, confidence_milli| tables.sticky(name, confidence_milli));
+        let content = merged(&ticket.content, attributes, |name, confidence_milli| {
+            tables.sticky(name, confidence_milli)
+        });
         if content.attributes().count() > limits::TICKET_ATTRIBUTES_MAX {
-            return Err(Rejection::about(Code::TooMany, "attributes", format!("a ticket has at most {} attributes", limits::TICKET_ATTRIBUTES_MAX)));
+            return Err(Rejection::about(
+                Code::TooMany,
+                "attributes",
+                format!("a ticket has at most {} attributes", limits::TICKET_ATTRIBUTES_MAX),
+            ));
         }
         let class = &self.classes[ticket.class];
         let (channel, own) = (class.channel, class.key.own.clone());
         let channel_name = self.channel_names.name(channel.into()).clone();
-        let read = || content.attributes().map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli));
-        let class = match tables.channel(&channel_name) {
-            // The current policy dropped the channel: the ticket keeps its class.
-            None => ticket.class,
-            Some(_) => {
-                let values = tables.read(&channel_name, content.customer(), read(), true)?;
-                let (class_key, _) = self.class_key(&tables, &channel_name, channel, content.customer(), read(), &values, own, None);
-                self.intern_class(&tables, class_key)?
-            }
+        let read = || {
+            content
+                .attributes()
+                .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
+        let values = tables.read(&channel_name, content.customer(), read(), true)?;
+        if tables.channel(&channel_name).is_none() {
+            return Err(no_channel(&tables, &channel_name));
+        }
+        let (class_key, _) = self.class_key(
+            &tables,
+            &channel_name,
+            channel,
+            content.customer(),
+            read(),
+            &values,
+            own,
+            None,
+        );
+        let class = self.intern_class(&tables, class_key)?;
         let ticket = &mut self.tickets[key];
         (ticket.revision, ticket.content) = (revision, content);
         self.emit(Some(key), None, 0, EventKind::Updated { revision });
         if class != self.tickets[key].class {
             self.reclassify(key, class, ClassCause::Updated);
         }
-        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+        Ok(done(
+            self.tickets
+                .get(key)
+                .map_or(TicketState::Overflowed, |ticket| ticket.state),
+        ))
     }
 
     /// Gives an open ticket another class, in whatever state it is.
     pub(crate) fn reclassify(&mut self, key: u32, class: u32, cause: ClassCause) {
         let state = self.tickets[key].state;
-        let told = matches!(state, TicketState::Scheduled | TicketState::Waiting | TicketState::Suspended);
+        let told = matches!(
+            state,
+            TicketState::Scheduled | TicketState::Waiting | TicketState::Suspended
+        );
         self.leave_line(key);
         self.change_class(key, class, told.then_some(cause));
         self.stand_in_line(key);
@@ -259,7 +370,10 @@ impl Engine {
     /// Ends a ticket that nobody works on.
     pub(crate) fn cancel_waiting(&mut self, key: u32, reason: &str) {
         let ticket = &self.tickets[key];
-        let (agent, attempt) = ticket.work.as_ref().map_or((None, 0), |work| (Some(work.agent), ticket.attempt));
+        let (agent, attempt) = ticket
+            .work
+            .as_ref()
+            .map_or((None, 0), |work| (Some(work.agent), ticket.attempt));
         if ticket.state != TicketState::Scheduled && ticket.assigned_at == 0 {
             let class = &self.classes[ticket.class];
             let short = self.now - ticket.arrival < class.tables.spec.short_abandon * 1000;
@@ -268,7 +382,14 @@ impl Engine {
             stats.short_abandoned += u64::from(short);
         }
         self.counters.cancelled += 1;
-        self.emit(Some(key), agent, attempt, EventKind::Cancelled { reason: SmolStr::new(reason) });
+        self.emit(
+            Some(key),
+            agent,
+            attempt,
+            EventKind::Cancelled {
+                reason: SmolStr::new(reason),
+            },
+        );
         self.leave_line(key);
         self.release_work(key, false);
         self.end_ticket(key, TicketState::Cancelled, SmolStr::new(reason));
@@ -282,7 +403,7 @@ impl Engine {
             state => return Err(wrong_state(id, state, "suspend it: only a waiting ticket can be")),
         }
         self.leave_line(key);
-        let suspend = self.classes[self.tickets[key].class].tables.spec.suspend;
+        let suspend = self.policy.as_ref().map_or(0, |policy| policy.spec.suspend);
         let until = round_up(self.now + suspend * 1000);
         self.set_state(key, TicketState::Suspended);
         self.tickets[key].due = until;
@@ -304,7 +425,11 @@ impl Engine {
         self.emit(Some(key), None, 0, EventKind::Resumed);
         self.take_due_steps(key);
         self.stand_in_line(key);
-        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+        Ok(done(
+            self.tickets
+                .get(key)
+                .map_or(TicketState::Overflowed, |ticket| ticket.state),
+        ))
     }
 
     /// Ends a ticket: out of line and without work by now. Its id is remembered for a while.

@@ -97,15 +97,36 @@ impl Tables {
         check(&spec)?;
         let mut attributes = FxHashMap::default();
         let mut values = Vec::new();
-        let builtin = [("channel", spec.channels.iter().map(|channel| &channel.name).collect::<Vec<_>>()), ("customer", vec![])];
-        let declared = spec.attributes.iter().map(|attribute| (attribute.name.as_str(), attribute.values.iter().collect()));
+        let builtin = [
+            (
+                "channel",
+                spec.channels.iter().map(|channel| &channel.name).collect::<Vec<_>>(),
+            ),
+            ("customer", vec![]),
+        ];
+        let declared = spec
+            .attributes
+            .iter()
+            .map(|attribute| (attribute.name.as_str(), attribute.values.iter().collect()));
         for (name, named) in builtin.into_iter().chain(declared) {
             if attributes.insert(SmolStr::new(name), values.len() as u16).is_some() {
                 return Err(invalid(name, "the attribute is declared twice"));
             }
-            values.push(named.into_iter().enumerate().map(|(at, value)| (value.clone(), at as Value + 2)).collect());
+            values.push(
+                named
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, value)| (value.clone(), at as Value + 2))
+                    .collect(),
+            );
         }
-        let mut tables = Self { number, attributes, values, layers: Vec::new(), spec: Arc::clone(&spec) };
+        let mut tables = Self {
+            number,
+            attributes,
+            values,
+            layers: Vec::new(),
+            spec: Arc::clone(&spec),
+        };
         for layer in &spec.layers {
             let rules = layer
                 .rules
@@ -115,7 +136,11 @@ impl Tables {
                     rule.when.as_ref().map(|when| tables.test(&place, when)).transpose()
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            tables.layers.push(Layer { every: layer.every, rules, entry: None });
+            tables.layers.push(Layer {
+                every: layer.every,
+                rules,
+                entry: None,
+            });
         }
         for at in 0..tables.layers.len() {
             tables.layers[at].entry = tables.entry(&tables.layers[at]);
@@ -125,14 +150,20 @@ impl Tables {
 
     fn test(&mut self, place: &str, condition: &Condition) -> Result<Test, Rejection> {
         let list = |tables: &mut Self, conditions: &[Condition]| {
-            conditions.iter().map(|condition| tables.test(place, condition)).collect::<Result<Vec<_>, _>>()
+            conditions
+                .iter()
+                .map(|condition| tables.test(place, condition))
+                .collect::<Result<Vec<_>, _>>()
         };
         Ok(match condition {
             Condition::All(conditions) => Test::All(list(self, conditions)?),
             Condition::Any(conditions) => Test::Any(list(self, conditions)?),
             Condition::Test { attribute, op, values } => {
                 let Some(&number) = self.attributes.get(attribute) else {
-                    return Err(invalid(place, format!("tests the attribute {attribute:?}, which is not declared")));
+                    return Err(invalid(
+                        place,
+                        format!("tests the attribute {attribute:?}, which is not declared"),
+                    ));
                 };
                 let named = &mut self.values[number as usize];
                 let closed = number >= 2 && !self.spec.attributes[number as usize - 2].values.is_empty();
@@ -142,7 +173,10 @@ impl Tables {
                     match named.get(value) {
                         Some(&code) => codes.push(code),
                         None if closed || number == CHANNEL => {
-                            return Err(invalid(place, format!("{attribute} is never {value:?}: it is not among its values")));
+                            return Err(invalid(
+                                place,
+                                format!("{attribute} is never {value:?}: it is not among its values"),
+                            ));
                         }
                         None => {
                             named.insert(value.clone(), next);
@@ -165,7 +199,11 @@ impl Tables {
             return None;
         }
         let guards = |attribute: u16| -> Vec<Option<Vec<Value>>> {
-            layer.rules.iter().map(|test| test.as_ref().and_then(|test| test.guard(attribute))).collect()
+            layer
+                .rules
+                .iter()
+                .map(|test| test.as_ref().and_then(|test| test.guard(attribute)))
+                .collect()
         };
         let (_, attribute) = (0..self.values.len() as u16)
             .map(|attribute| (guards(attribute).iter().flatten().count(), attribute))
@@ -204,9 +242,13 @@ impl Tables {
         }
         let mut seen: u128 = 0;
         for (name, value, confidence_milli) in attributes {
-            let Some(&number) = self.attributes.get(name) else { continue };
+            let Some(&number) = self.attributes.get(name) else {
+                continue;
+            };
             // "channel" and "customer" are fields; as attributes they say nothing.
-            let Some(declared) = (number as usize).checked_sub(2).map(|at| &self.spec.attributes[at]) else { continue };
+            let Some(declared) = (number as usize).checked_sub(2).map(|at| &self.spec.attributes[at]) else {
+                continue;
+            };
             let code = code(number, value);
             if strict && code == UNNAMED && !declared.values.is_empty() {
                 let allowed = declared.values.join(", ");
@@ -225,7 +267,11 @@ impl Tables {
             for (at, declared) in self.spec.attributes.iter().enumerate() {
                 if declared.required && seen >> (at + 2) & 1 == 0 {
                     let name = declared.name.clone();
-                    return Err(Rejection::about(Code::FieldMissing, name.clone(), format!("the policy requires the attribute {name}")));
+                    return Err(Rejection::about(
+                        Code::FieldMissing,
+                        name.clone(),
+                        format!("the policy requires the attribute {name}"),
+                    ));
                 }
             }
         }
@@ -245,7 +291,9 @@ impl Tables {
             let before = applied.len();
             let otherwise = layer.rules.len() as u16 - 1;
             let mut look = |rule: u16| {
-                let holds = layer.rules[rule as usize].as_ref().is_none_or(|test| test.holds(values));
+                let holds = layer.rules[rule as usize]
+                    .as_ref()
+                    .is_none_or(|test| test.holds(values));
                 let counts = holds && (!layer.every || rule != otherwise || applied.len() == before);
                 if counts {
                     applied.push((at as u8, rule));
@@ -253,7 +301,9 @@ impl Tables {
                 counts && !layer.every
             };
             match &layer.entry {
-                Some((attribute, by_value)) => by_value[values[*attribute as usize] as usize].iter().any(|&rule| look(rule)),
+                Some((attribute, by_value)) => by_value[values[*attribute as usize] as usize]
+                    .iter()
+                    .any(|&rule| look(rule)),
                 None => (0..=otherwise).any(look),
             };
         }
@@ -272,7 +322,10 @@ impl Tables {
 
     pub(crate) fn rule(&self, layer: u8, name: &str) -> Option<RuleAt> {
         let rules = &self.spec.layers[layer as usize].rules;
-        rules.iter().position(|rule| rule.name == name).map(|rule| (layer, rule as u16))
+        rules
+            .iter()
+            .position(|rule| rule.name == name)
+            .map(|rule| (layer, rule as u16))
     }
 
     /// A channel of the policy.
@@ -288,10 +341,13 @@ impl Tables {
 
     /// Whether an update keeps this attribute's old value when its new guess is below the threshold.
     pub(crate) fn sticky(&self, name: &str, confidence_milli: u16) -> bool {
-        self.attributes.get(name).and_then(|&number| (number as usize).checked_sub(2)).is_some_and(|at| {
-            let declared = &self.spec.attributes[at];
-            declared.sticky && confidence_milli < declared.threshold_milli
-        })
+        self.attributes
+            .get(name)
+            .and_then(|&number| (number as usize).checked_sub(2))
+            .is_some_and(|at| {
+                let declared = &self.spec.attributes[at];
+                declared.sticky && confidence_milli < declared.threshold_milli
+            })
     }
 }
 
@@ -317,32 +373,69 @@ fn check(spec: &PolicySpec) -> Result<(), Rejection> {
         within(&channel.name, "cost", channel.cost.into(), 1, UNITS_MAX.into())?;
         within(&channel.name, "limit", channel.limit.into(), 1, UNITS_MAX.into())?;
     }
-    for (what, value) in [("lost_grace_ms", spec.lost_grace), ("suspend_ms", spec.suspend), ("short_abandon_ms", spec.short_abandon)] {
+    for (what, value) in [
+        ("lost_grace_ms", spec.lost_grace),
+        ("suspend_ms", spec.suspend),
+        ("short_abandon_ms", spec.short_abandon),
+    ] {
         within("policy", what, value, 0, DURATION_MS_MAX)?;
     }
     within("policy", "answer_target_ms", spec.answer_target, 0, DURATION_MS_MAX)?;
     within("limits", "closed_keep_ms", spec.limits.closed_keep, 0, DURATION_MS_MAX)?;
     let mut sums = Sums::default();
     for layer in &spec.layers {
-        let Some(last) = layer.rules.last() else { return Err(invalid(layer.name.clone(), "a layer needs a rule")) };
+        let Some(last) = layer.rules.last() else {
+            return Err(invalid(layer.name.clone(), "a layer needs a rule"));
+        };
         if last.when.is_some() {
-            return Err(invalid(format!("{}.{}", layer.name, last.name), "the last rule of a layer must be an Otherwise"));
+            return Err(invalid(
+                format!("{}.{}", layer.name, last.name),
+                "the last rule of a layer must be an Otherwise",
+            ));
         }
         unique(&layer.name, layer.rules.iter().map(|rule| &rule.name))?;
         let mut of_layer = Sums::default();
         for rule in &layer.rules {
             let place = format!("{}.{}", layer.name, rule.name);
             let of_rule = check_effects(spec, &place, &rule.effects, Some(layer))?;
-            if layer.every { of_layer.add(&of_rule) } else { of_layer.widen(&of_rule) }
+            if layer.every {
+                of_layer.add(&of_rule)
+            } else {
+                of_layer.widen(&of_rule)
+            }
         }
         check_moves(layer)?;
         sums.add(&of_layer);
     }
     sums.add(&check_effects(spec, "defaults", &spec.defaults, None)?);
-    within("policy", "the steps of one ticket, all layers together,", sums.steps as Millis, 0, CLASS_STEPS_MAX as Millis)?;
-    within("policy", "the head starts of one ticket, summed,", sums.head_start, 0, HEAD_START_MS_MAX)?;
-    within("policy", "the fits of one ticket, summed,", sums.fit, 0, HEAD_START_MS_MAX)?;
-    within("policy", "the boosts of one ticket, summed,", sums.boost, 0, BOOST_MS_MAX)
+    within(
+        "policy",
+        "the steps of one ticket, all layers together,",
+        sums.steps as Millis,
+        0,
+        CLASS_STEPS_MAX as Millis,
+    )?;
+    within(
+        "policy",
+        "the head starts of one ticket, summed,",
+        sums.head_start,
+        0,
+        HEAD_START_MS_MAX,
+    )?;
+    within(
+        "policy",
+        "the fits of one ticket, summed,",
+        sums.fit,
+        0,
+        HEAD_START_MS_MAX,
+    )?;
+    within(
+        "policy",
+        "the boosts of one ticket, summed,",
+        sums.boost,
+        0,
+        BOOST_MS_MAX,
+    )
 }
 
 fn unique<'a>(place: &str, names: impl Iterator<Item = &'a SmolStr>) -> Result<(), Rejection> {
@@ -380,27 +473,58 @@ impl Sums {
     }
 }
 
-fn check_effects(spec: &PolicySpec, place: &str, effects: &Effects, layer: Option<&LayerSpec>) -> Result<Sums, Rejection> {
+fn check_effects(
+    spec: &PolicySpec,
+    place: &str,
+    effects: &Effects,
+    layer: Option<&LayerSpec>,
+) -> Result<Sums, Rejection> {
     let clock = |name: &SmolStr| {
-        if spec.clocks.iter().any(|clock| clock.name == *name) { Ok(()) } else { Err(invalid(place, format!("names the clock {name:?}, which is not declared"))) }
+        if spec.clocks.iter().any(|clock| clock.name == *name) {
+            Ok(())
+        } else {
+            Err(invalid(
+                place,
+                format!("names the clock {name:?}, which is not declared"),
+            ))
+        }
     };
-    within(place, "head_start_ms", effects.head_start, -HEAD_START_MS_MAX, HEAD_START_MS_MAX)?;
+    within(
+        place,
+        "head_start_ms",
+        effects.head_start,
+        -HEAD_START_MS_MAX,
+        HEAD_START_MS_MAX,
+    )?;
     if let Some(slope_milli) = effects.slope_milli {
         within(place, "slope_milli", slope_milli.into(), 0, SLOPE_MILLI_MAX.into())?;
     }
     if let Some(cost) = effects.cost {
         within(place, "cost", cost.into(), 1, UNITS_MAX.into())?;
     }
-    for (what, value, low) in [("wrap_up_ms", effects.wrap_up, 0), ("decline_exclude_ms", effects.decline_exclude, 1)] {
+    for (what, value, low) in [
+        ("wrap_up_ms", effects.wrap_up, 0),
+        ("decline_exclude_ms", effects.decline_exclude, 1),
+    ] {
         within(place, what, value.unwrap_or(1), low, DURATION_MS_MAX)?;
     }
     if let Some(offer) = effects.offer {
         within(place, "the offer's ttl_ms", offer.ttl, 0, OFFER_TTL_MS_MAX)?;
     }
-    let mut sums = Sums { steps: effects.steps.len(), head_start: effects.head_start.abs(), ..Sums::default() };
+    let mut sums = Sums {
+        steps: effects.steps.len(),
+        head_start: effects.head_start.abs(),
+        ..Sums::default()
+    };
     if let Some((name, otherwise)) = &effects.by_deadline {
         clock(name)?;
-        within(place, "by_deadline's otherwise_ms", *otherwise, 0, HEAD_START_MS_MAX / 2)?;
+        within(
+            place,
+            "by_deadline's otherwise_ms",
+            *otherwise,
+            0,
+            HEAD_START_MS_MAX / 2,
+        )?;
         sums.head_start = sums.head_start.saturating_add((*otherwise).max(DURATION_MS_MAX));
     }
     if let Some(needs) = &effects.needs {
@@ -408,22 +532,50 @@ fn check_effects(spec: &PolicySpec, place: &str, effects: &Effects, layer: Optio
     }
     if let Some(affinity) = &effects.affinity {
         within(place, "the affinity's hold_ms", affinity.hold, 0, DURATION_MS_MAX)?;
-        within(place, "the affinity's transfer_hold_ms", affinity.transfer_hold, 0, DURATION_MS_MAX)?;
-        affinity.needs.as_ref().map_or(Ok(()), |needs| check_needs(spec, place, needs))?;
+        within(
+            place,
+            "the affinity's transfer_hold_ms",
+            affinity.transfer_hold,
+            0,
+            DURATION_MS_MAX,
+        )?;
+        affinity
+            .needs
+            .as_ref()
+            .map_or(Ok(()), |needs| check_needs(spec, place, needs))?;
     }
     for fit in &effects.fits {
         within(place, "fit_ms", fit.fit, -HEAD_START_MS_MAX, HEAD_START_MS_MAX)?;
         sums.fit = sums.fit.saturating_add(fit.fit.abs());
-        check_needs(spec, place, &Needs { groups: vec![vec![fit.skill.clone()]], none_of: vec![] })?;
+        check_needs(
+            spec,
+            place,
+            &Needs {
+                groups: vec![vec![fit.skill.clone()]],
+                none_of: vec![],
+            },
+        )?;
     }
     for used in &effects.clocks {
         clock(&used.clock)?;
         if used.mode != crate::policy::ClockMode::Off {
             within(place, "target_ms", used.target, 1, DURATION_MS_MAX)?;
         }
-        within(place, "the number of warnings", used.warnings.len() as Millis, 0, WARNINGS_MAX as Millis)?;
+        within(
+            place,
+            "the number of warnings",
+            used.warnings.len() as Millis,
+            0,
+            WARNINGS_MAX as Millis,
+        )?;
         for pair in used.warnings.windows(2) {
-            within(place, "warnings must rise: a warning", pair[1], pair[0] + 1, DURATION_MS_MAX)?;
+            within(
+                place,
+                "warnings must rise: a warning",
+                pair[1],
+                pair[0] + 1,
+                DURATION_MS_MAX,
+            )?;
         }
         for &warning in &used.warnings {
             within(place, "a warning", warning, 0, DURATION_MS_MAX)?;
@@ -448,10 +600,16 @@ fn check_step(spec: &PolicySpec, place: &str, step: &StepSpec, layer: Option<&La
     if !step.overflow_to.is_empty() && !step.move_to.is_empty() {
         return Err(invalid(place, "a step cannot both overflow and move"));
     }
-    if !step.move_to.is_empty() && !layer.is_some_and(|layer| layer.rules.iter().any(|rule| rule.name == step.move_to)) {
-        return Err(invalid(place, format!("a step moves to {:?}, which is no rule of its layer", step.move_to)));
+    if !step.move_to.is_empty() && !layer.is_some_and(|layer| layer.rules.iter().any(|rule| rule.name == step.move_to))
+    {
+        return Err(invalid(
+            place,
+            format!("a step moves to {:?}, which is no rule of its layer", step.move_to),
+        ));
     }
-    step.needs.as_ref().map_or(Ok(()), |needs| check_needs(spec, place, needs))
+    step.needs
+        .as_ref()
+        .map_or(Ok(()), |needs| check_needs(spec, place, needs))
 }
 
 fn check_needs(spec: &PolicySpec, place: &str, needs: &Needs) -> Result<(), Rejection> {
@@ -461,7 +619,13 @@ fn check_needs(spec: &PolicySpec, place: &str, needs: &Needs) -> Result<(), Reje
             || ["channel", "customer"].contains(&need.attribute.as_str())
             || spec.attributes.iter().any(|attribute| attribute.name == need.attribute);
         if need.skill.is_empty() || !known {
-            return Err(invalid(place, format!("needs {:?} by the attribute {:?}, which is not declared", need.skill, need.attribute)));
+            return Err(invalid(
+                place,
+                format!(
+                    "needs {:?} by the attribute {:?}, which is not declared",
+                    need.skill, need.attribute
+                ),
+            ));
         }
     }
     Ok(())
@@ -473,7 +637,11 @@ fn check_moves(layer: &LayerSpec) -> Result<(), Rejection> {
         .rules
         .iter()
         .map(|rule| {
-            rule.effects.steps.iter().filter_map(|step| layer.rules.iter().position(|to| to.name == step.move_to)).collect()
+            rule.effects
+                .steps
+                .iter()
+                .filter_map(|step| layer.rules.iter().position(|to| to.name == step.move_to))
+                .collect()
         })
         .collect();
     // Take away rules that move nowhere (any more) until none is left; what stays goes round.
@@ -488,6 +656,9 @@ fn check_moves(layer: &LayerSpec) -> Result<(), Rejection> {
     }
     match left.first() {
         None => Ok(()),
-        Some(&rule) => Err(invalid(format!("{}.{}", layer.name, layer.rules[rule].name), "its steps' moves come round to it")),
+        Some(&rule) => Err(invalid(
+            format!("{}.{}", layer.name, layer.rules[rule].name),
+            "its steps' moves come round to it",
+        )),
     }
 }

@@ -128,7 +128,11 @@ impl Ticket {
     }
 
     pub(crate) fn entry(&self, ticket: u32) -> crate::backlog::Entry {
-        crate::backlog::Entry { arrival: self.arrival, sequence: self.sequence, ticket }
+        crate::backlog::Entry {
+            arrival: self.arrival,
+            sequence: self.sequence,
+            ticket,
+        }
     }
 
     pub(crate) fn in_line(&self) -> bool {
@@ -143,7 +147,8 @@ impl Ticket {
     /// Whether the agent of this number is excluded.
     pub(crate) fn excludes(&self, number: u64) -> bool {
         self.extra.as_ref().is_some_and(|extra| {
-            extra.named.iter().any(|named| named.number == number) || extra.declined.iter().any(|(declined, _)| declined.number == number)
+            extra.named.iter().any(|named| named.number == number)
+                || extra.declined.iter().any(|(declined, _)| declined.number == number)
         })
     }
 
@@ -158,7 +163,10 @@ pub(crate) struct Content(Box<[u8]>);
 
 impl Content {
     pub(crate) fn new<'a>(customer: &str, attributes: impl Iterator<Item = Attribute<'a>> + Clone) -> Self {
-        let size: usize = attributes.clone().map(|attribute| attribute.name.len() + attribute.value.len() + 5).sum();
+        let size: usize = attributes
+            .clone()
+            .map(|attribute| attribute.name.len() + attribute.value.len() + 5)
+            .sum();
         let mut bytes = Vec::with_capacity(size + customer.len() + 1);
         bytes.push(customer.len() as u8);
         bytes.extend_from_slice(customer.as_bytes());
@@ -183,11 +191,16 @@ impl Content {
             let name_end = at + 1 + *self.0.get(at)? as usize;
             let name = text(self.0.get(at + 1..name_end)?);
             let value_at = name_end + 2;
-            let value_end = value_at + u16::from_le_bytes([*self.0.get(name_end)?, *self.0.get(name_end + 1)?]) as usize;
+            let value_end =
+                value_at + u16::from_le_bytes([*self.0.get(name_end)?, *self.0.get(name_end + 1)?]) as usize;
             let value = text(self.0.get(value_at..value_end)?);
             let confidence_milli = u16::from_le_bytes([*self.0.get(value_end)?, *self.0.get(value_end + 1)?]);
             at = value_end + 2;
-            Some(Attribute { name, value, confidence_milli })
+            Some(Attribute {
+                name,
+                value,
+                confidence_milli,
+            })
         })
     }
 }

@@ -44,7 +44,13 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Self { wheel: Wheel::new(0), current: BinaryHeap::new(), current_ms: 0, others: BTreeSet::new(), floor: 0 }
+        Self {
+            wheel: Wheel::new(0),
+            current: BinaryHeap::new(),
+            current_ms: 0,
+            others: BTreeSet::new(),
+            floor: 0,
+        }
     }
 
     pub(crate) fn set_other(&mut self, kind: u8, number: u64, slot: u32, before: Micros, after: Micros) {
@@ -97,17 +103,20 @@ impl Engine {
         if ticket.state == S::Waiting {
             for at in 0..class.steps.len() {
                 if let Some(due) = self.step_due(key, at) {
-                    earlier(&mut best, (due / 1000, kind::STEP, at as u32));
+                    earlier(&mut best, (round_up(due) / 1000, kind::STEP, at as u32));
                 }
             }
         }
         if ticket.clocks_live() {
             for (at, clock) in class.clocks.iter().enumerate() {
-                let Some(run) = ticket.clocks.iter().find(|run| u32::from(run.clock) == clock.clock) else { continue };
+                let Some(run) = ticket.clocks.iter().find(|run| u32::from(run.clock) == clock.clock) else {
+                    continue;
+                };
                 if run.phase != Phase::Running {
                     continue;
                 }
-                let mut due = |us: Micros, kind, index| earlier(&mut best, (round_up(run.when_run(us)) / 1000, kind, index));
+                let mut due =
+                    |us: Micros, kind, index| earlier(&mut best, (round_up(run.when_run(us)) / 1000, kind, index));
                 if let Some(point) = (0..clock.warnings_us.len()).find(|point| run.warned >> point & 1 == 0) {
                     due(clock.warnings_us[point], kind::WARNING, (at * 8 + point) as u32);
                 }
@@ -119,7 +128,7 @@ impl Engine {
         best
     }
 
-    /// When an untaken step of a waiting ticket is due, rounded; None: it never is, as things stand.
+    /// When an untaken step of a waiting ticket is due, not rounded; None: it never is, as things stand.
     pub(crate) fn step_due(&self, key: u32, step: usize) -> Option<Micros> {
         let ticket = &self.tickets[key];
         if ticket.taken >> step & 1 == 1 {
@@ -127,23 +136,30 @@ impl Engine {
         }
         let class = &self.classes[ticket.class];
         match class.steps[step].when {
-            When::Age(age) => Some(round_up(ticket.queued_at + age)),
+            When::Age(age) => Some(ticket.queued_at + age),
             When::Run(None) => None,
             When::Run(Some((clock, us))) => {
                 let clock = u16::try_from(class.clocks[clock as usize].clock).ok()?;
-                let run = ticket.clocks.iter().find(|run| run.clock == clock && run.phase == Phase::Running)?;
-                Some(round_up(run.when_run(us)))
+                let run = ticket
+                    .clocks
+                    .iter()
+                    .find(|run| run.clock == clock && run.phase == Phase::Running)?;
+                Some(run.when_run(us))
             }
         }
     }
 
     /// Sees to it that a ticket's next timer is looked at in time. After every change of its record.
     pub(crate) fn arm(&mut self, key: u32) {
-        let Some((due_ms, kind, index)) = self.next_timer(key) else { return };
+        let Some((due_ms, kind, index)) = self.next_timer(key) else {
+            return;
+        };
         let due_ms = due_ms.max(round_up(self.now) / 1000);
         if due_ms <= self.timers.current_ms && !self.timers.current.is_empty() {
             self.timers.wheel.remove(key);
-            self.timers.current.push(Reverse((kind, self.tickets[key].sequence, index, key)));
+            self.timers
+                .current
+                .push(Reverse((kind, self.tickets[key].sequence, index, key)));
         } else if self.timers.wheel.due_ms(key).is_none_or(|known| known > due_ms) {
             self.timers.wheel.put(key, due_ms);
         }
@@ -154,7 +170,12 @@ impl Engine {
         let timers = &self.timers;
         let current = (!timers.current.is_empty()).then_some(timers.current_ms);
         let forgetting = self.ended_order.front().map(|&ended| self.forget_at(ended) / 1000);
-        let all = [current, timers.wheel.next_ms(), timers.others.first().map(|other| other.0), forgetting];
+        let all = [
+            current,
+            timers.wheel.next_ms(),
+            timers.others.first().map(|other| other.0),
+            forgetting,
+        ];
         all.into_iter().flatten().min().map(|ms| (ms * 1000).max(self.now))
     }
 
@@ -195,10 +216,18 @@ impl Engine {
                 self.now = self.now.max(other.0 * 1000);
                 self.fire_other(other.1, other.3);
             } else {
-                let Some(Reverse((kind, sequence, index, key))) = self.timers.current.pop() else { break };
-                let due = self.tickets.get(key).filter(|ticket| ticket.sequence == sequence).and_then(|_| self.next_timer(key));
+                let Some(Reverse((kind, sequence, index, key))) = self.timers.current.pop() else {
+                    break;
+                };
+                let due = self
+                    .tickets
+                    .get(key)
+                    .filter(|ticket| ticket.sequence == sequence)
+                    .and_then(|_| self.next_timer(key));
                 match due {
-                    Some((ms, next_kind, next_index)) if ms <= self.timers.current_ms && (next_kind, next_index) == (kind, index) => {
+                    Some((ms, next_kind, next_index))
+                        if ms <= self.timers.current_ms && (next_kind, next_index) == (kind, index) =>
+                    {
                         self.now = self.now.max(self.timers.current_ms * 1000);
                         self.fire(key, kind, index);
                     }
@@ -229,7 +258,9 @@ impl Engine {
         }
         match self.next_timer(key) {
             Some((ms, kind, index)) if ms <= self.timers.current_ms => {
-                self.timers.current.push(Reverse((kind, self.tickets[key].sequence, index, key)));
+                self.timers
+                    .current
+                    .push(Reverse((kind, self.tickets[key].sequence, index, key)));
             }
             Some((ms, _, _)) => self.timers.wheel.put(key, ms),
             None => {}

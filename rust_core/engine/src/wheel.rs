@@ -15,7 +15,12 @@ struct Node {
     slot: u16,
 }
 
-const IDLE: Node = Node { due_ms: 0, prev: NONE, next: NONE, slot: u16::MAX };
+const IDLE: Node = Node {
+    due_ms: 0,
+    prev: NONE,
+    next: NONE,
+    slot: u16::MAX,
+};
 
 /// Keys by due time.
 #[derive(Debug)]
@@ -28,12 +33,20 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub(crate) fn new(reached_ms: i64) -> Self {
-        Self { nodes: Vec::new(), heads: [NONE; LEVELS * 64], occupied: [0; LEVELS], reached_ms }
+        Self {
+            nodes: Vec::new(),
+            heads: [NONE; LEVELS * 64],
+            occupied: [0; LEVELS],
+            reached_ms,
+        }
     }
 
     /// The due time that a key stands at, if it does.
     pub(crate) fn due_ms(&self, key: u32) -> Option<i64> {
-        self.nodes.get(key as usize).filter(|node| node.slot != u16::MAX).map(|node| node.due_ms)
+        self.nodes
+            .get(key as usize)
+            .filter(|node| node.slot != u16::MAX)
+            .map(|node| node.due_ms)
     }
 
     /// Puts a key at a due time, wherever it stood. A past one counts as the time reached.
@@ -49,10 +62,19 @@ impl Wheel {
 
     fn link(&mut self, key: u32, due_ms: i64) {
         let differs = (due_ms ^ self.reached_ms) as u64;
-        let level = if differs == 0 { 0 } else { (63 - differs.leading_zeros()) as usize / 6 };
+        let level = if differs == 0 {
+            0
+        } else {
+            (63 - differs.leading_zeros()) as usize / 6
+        };
         let slot = level * 64 + (due_ms >> (6 * level)) as usize % 64;
         let next = self.heads[slot];
-        self.nodes[key as usize] = Node { due_ms, prev: NONE, next, slot: slot as u16 };
+        self.nodes[key as usize] = Node {
+            due_ms,
+            prev: NONE,
+            next,
+            slot: slot as u16,
+        };
         if next != NONE {
             self.nodes[next as usize].prev = key;
         }
@@ -61,7 +83,9 @@ impl Wheel {
     }
 
     pub(crate) fn remove(&mut self, key: u32) {
-        let Some(&node) = self.nodes.get(key as usize) else { return };
+        let Some(&node) = self.nodes.get(key as usize) else {
+            return;
+        };
         if node.slot == u16::MAX {
             return;
         }
@@ -89,7 +113,11 @@ impl Wheel {
             let ahead = self.occupied[level] & (u64::MAX << here);
             if ahead != 0 {
                 let slot = ahead.trailing_zeros() as usize;
-                let span = if shift + 6 >= 64 { 0 } else { (self.reached_ms >> (shift + 6)) << (shift + 6) };
+                let span = if shift + 6 >= 64 {
+                    0
+                } else {
+                    (self.reached_ms >> (shift + 6)) << (shift + 6)
+                };
                 return Some((level, slot, span + ((slot as i64) << shift)));
             }
         }

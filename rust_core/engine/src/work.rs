@@ -35,21 +35,39 @@ impl Engine {
         if verbs & verb != 0 {
             return Ok(Named::Replay(state));
         }
-        if state == needs { Ok(Named::Do(key)) } else { Err(wrong_state(id, state, what)) }
+        if state == needs {
+            Ok(Named::Do(key))
+        } else {
+            Err(wrong_state(id, state, what))
+        }
     }
 
     fn check_attempt(id: &str, attempt: u32, newest: u32) -> Result<(), Rejection> {
         if newest == 0 {
-            return Err(Rejection::about(Code::Stale, id, format!("{id} was never offered: there is no attempt {attempt}")));
+            return Err(Rejection::about(
+                Code::Stale,
+                id,
+                format!("{id} was never offered: there is no attempt {attempt}"),
+            ));
         }
         if attempt != newest {
-            return Err(Rejection::about(Code::Stale, id, format!("attempt {attempt} of {id} is not the newest, which is {newest}")));
+            return Err(Rejection::about(
+                Code::Stale,
+                id,
+                format!("attempt {attempt} of {id} is not the newest, which is {newest}"),
+            ));
         }
         Ok(())
     }
 
     pub(crate) fn accept(&mut self, id: &str, attempt: u32, context: &[u8]) -> Result<Answer, Rejection> {
-        let key = match self.named(id, attempt, verb::ACCEPT, TicketState::Offered, "accept it: there is no open offer")? {
+        let key = match self.named(
+            id,
+            attempt,
+            verb::ACCEPT,
+            TicketState::Offered,
+            "accept it: there is no open offer",
+        )? {
             Named::Replay(state) => return Ok(replay(state)),
             Named::Do(key) => key,
         };
@@ -62,28 +80,45 @@ impl Engine {
     }
 
     pub(crate) fn decline(&mut self, id: &str, attempt: u32, reason: &str) -> Result<Answer, Rejection> {
-        let key = match self.named(id, attempt, verb::DECLINE, TicketState::Offered, "decline it: there is no open offer")? {
+        let key = match self.named(
+            id,
+            attempt,
+            verb::DECLINE,
+            TicketState::Offered,
+            "decline it: there is no open offer",
+        )? {
             Named::Replay(state) => return Ok(replay(state)),
             Named::Do(key) => key,
         };
         self.tickets[key].verbs |= verb::DECLINE;
         self.requeue(key, QueueCause::Declined, reason, true);
-        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+        Ok(done(
+            self.tickets
+                .get(key)
+                .map_or(TicketState::Overflowed, |ticket| ticket.state),
+        ))
     }
 
     /// Takes a ticket from its agent, back to waiting. `exclude`: as a decline does.
     pub(crate) fn requeue(&mut self, key: u32, cause: QueueCause, reason: &str, exclude: bool) {
         let accepted = self.tickets[key].state != TicketState::Offered;
         let attempt = self.tickets[key].attempt;
-        let Some(work) = self.release_work(key, accepted) else { return };
-        if exclude {
+        let Some(work) = self.release_work(key, accepted) else {
+            return;
+        };
+        self.enter_waiting(key, Some((work.agent, attempt)), cause, reason);
+        // Steps passed while it was offered do not end what begins now.
+        if exclude && self.tickets.get(key).is_some() {
             self.exclude(key, work.agent, work.decline_exclude);
         }
-        self.enter_waiting(key, Some((work.agent, attempt)), cause, reason, false);
+        self.stand_in_line(key);
     }
 
     fn exclude(&mut self, key: u32, slot: u32, decline_exclude: Millis) {
-        let agent = AgentRef { slot, number: self.agents[slot].number };
+        let agent = AgentRef {
+            slot,
+            number: self.agents[slot].number,
+        };
         let (now, until) = (self.now, round_up(self.now + decline_exclude * 1000));
         let declined = &mut self.tickets[key].extra().declined;
         declined.retain(|known| known.1 > now && known.0 != agent);
@@ -94,7 +129,9 @@ impl Engine {
     }
 
     pub(crate) fn offer_expired(&mut self, key: u32) {
-        let Some(work) = self.tickets[key].work.as_deref() else { return };
+        let Some(work) = self.tickets[key].work.as_deref() else {
+            return;
+        };
         let (slot, away) = (work.agent, work.away_on_expiry);
         if away && self.agents[slot].presence == Presence::Available {
             self.change_presence(slot, Presence::Away, "", PresenceCause::ExpiredOffer, Some(key));
@@ -102,8 +139,20 @@ impl Engine {
         self.requeue(key, QueueCause::Expired, "", !away);
     }
 
-    pub(crate) fn complete(&mut self, id: &str, attempt: u32, outcome: &str, context: &[u8]) -> Result<Answer, Rejection> {
-        let key = match self.named(id, attempt, verb::COMPLETE, TicketState::Active, "complete it: it is not active")? {
+    pub(crate) fn complete(
+        &mut self,
+        id: &str,
+        attempt: u32,
+        outcome: &str,
+        context: &[u8],
+    ) -> Result<Answer, Rejection> {
+        let key = match self.named(
+            id,
+            attempt,
+            verb::COMPLETE,
+            TicketState::Active,
+            "complete it: it is not active",
+        )? {
             Named::Replay(state) => return Ok(replay(state)),
             Named::Do(key) => key,
         };
@@ -111,22 +160,38 @@ impl Engine {
         if !context.is_empty() {
             self.tickets[key].extra().agent_context = Some(context.into());
         }
-        Ok(done(self.complete_work(key, if outcome.is_empty() { "done" } else { outcome })))
+        Ok(done(
+            self.complete_work(key, if outcome.is_empty() { "done" } else { outcome }),
+        ))
     }
 
     /// Work is over: wrap-up, or closed at once. The state afterwards.
     pub(crate) fn complete_work(&mut self, key: u32, outcome: &str) -> TicketState {
         let ticket = &mut self.tickets[key];
-        let Some(work) = ticket.work.as_deref() else { return ticket.state };
+        let Some(work) = ticket.work.as_deref() else {
+            return ticket.state;
+        };
         let (agent, wrap_up, attempt, class) = (work.agent, work.wrap_up, ticket.attempt, ticket.class);
-        let until = if wrap_up == 0 { 0 } else { round_up(self.now + wrap_up * 1000) };
+        let until = if wrap_up == 0 {
+            0
+        } else {
+            round_up(self.now + wrap_up * 1000)
+        };
         if wrap_up > 0 || outcome != "done" {
             ticket.extra().outcome = SmolStr::new(outcome);
         }
         self.counters.completed += 1;
         let queue = self.classes[class].queue;
         self.queue_stats[queue as usize].completed += 1;
-        self.emit(Some(key), Some(agent), attempt, EventKind::Completed { outcome: SmolStr::new(outcome), wrap_up_until: until });
+        self.emit(
+            Some(key),
+            Some(agent),
+            attempt,
+            EventKind::Completed {
+                outcome: SmolStr::new(outcome),
+                wrap_up_until: until,
+            },
+        );
         self.moment(key, crate::clocks::COMPLETION);
         if wrap_up == 0 {
             self.close(key);
@@ -142,17 +207,34 @@ impl Engine {
     pub(crate) fn close(&mut self, key: u32) {
         let ticket = &self.tickets[key];
         let (agent, attempt) = (ticket.work.as_ref().map(|work| work.agent), ticket.attempt);
-        let kept = ticket.extra.as_ref().map(|extra| extra.outcome.clone()).filter(|outcome| !outcome.is_empty());
+        let kept = ticket
+            .extra
+            .as_ref()
+            .map(|extra| extra.outcome.clone())
+            .filter(|outcome| !outcome.is_empty());
         let outcome = kept.unwrap_or_else(|| SmolStr::new_static("done"));
         self.counters.closed += 1;
-        self.emit(Some(key), agent, attempt, EventKind::Closed { outcome: outcome.clone() });
+        self.emit(
+            Some(key),
+            agent,
+            attempt,
+            EventKind::Closed {
+                outcome: outcome.clone(),
+            },
+        );
         let id = agent.map_or_else(SmolStr::default, |agent| self.agents[agent].id.clone());
         self.release_work(key, true);
         self.end_ticket_of(key, TicketState::Closed, outcome, id);
     }
 
     pub(crate) fn end_wrap_up(&mut self, id: &str, attempt: u32) -> Result<Answer, Rejection> {
-        let key = match self.named(id, attempt, verb::END_WRAP_UP, TicketState::Wrapping, "end its wrap-up: it is not wrapping")? {
+        let key = match self.named(
+            id,
+            attempt,
+            verb::END_WRAP_UP,
+            TicketState::Wrapping,
+            "end its wrap-up: it is not wrapping",
+        )? {
             Named::Replay(state) => return Ok(replay(state)),
             Named::Do(key) => key,
         };
@@ -166,18 +248,39 @@ impl Engine {
         let (state, newest, marks) = match found {
             Found::Open(key) => {
                 let ticket = &self.tickets[key];
-                (ticket.state, ticket.attempt, ticket.extra.as_ref().map_or(0, |extra| extra.marks))
+                (
+                    ticket.state,
+                    ticket.attempt,
+                    ticket.extra.as_ref().map_or(0, |extra| extra.marks),
+                )
             }
-            Found::Ended(ended) => (self.ended[ended].state, self.ended[ended].attempt, self.ended[ended].marks),
+            Found::Ended(ended) => (
+                self.ended[ended].state,
+                self.ended[ended].attempt,
+                self.ended[ended].marks,
+            ),
         };
         let policy = match found {
             Found::Open(key) => Some(&self.classes[self.tickets[key].class].tables),
             Found::Ended(_) => self.policy.as_ref(),
         };
-        let named = policy.is_some_and(|policy| policy.spec.clocks.iter().any(|clock| clock.starts == moment || clock.stops == moment));
-        let number = self.moments.get(moment).filter(|&number| named && number as usize >= crate::clocks::BUILT_IN.len());
+        let named = policy.is_some_and(|policy| {
+            policy
+                .spec
+                .clocks
+                .iter()
+                .any(|clock| clock.starts == moment || clock.stops == moment)
+        });
+        let number = self
+            .moments
+            .get(moment)
+            .filter(|&number| named && number as usize >= crate::clocks::BUILT_IN.len());
         let Some(number) = number else {
-            return Err(Rejection::about(Code::MomentUnknown, moment, format!("no clock of the policy starts or stops at {moment:?}, or it is not the caller's to mark")));
+            return Err(Rejection::about(
+                Code::MomentUnknown,
+                moment,
+                format!("no clock of the policy starts or stops at {moment:?}, or it is not the caller's to mark"),
+            ));
         };
         Self::check_attempt(id, attempt, newest)?;
         let bit = 1u64 << number;
@@ -196,7 +299,14 @@ impl Engine {
             extra.moments.push((number, now));
         }
         let agent = self.tickets[key].work.as_ref().map(|work| work.agent);
-        self.emit(Some(key), agent, attempt, EventKind::Marked { moment: SmolStr::new(moment) });
+        self.emit(
+            Some(key),
+            agent,
+            attempt,
+            EventKind::Marked {
+                moment: SmolStr::new(moment),
+            },
+        );
         if first {
             self.moment(key, number);
         }
@@ -205,7 +315,13 @@ impl Engine {
     }
 
     pub(crate) fn transfer(&mut self, id: &str, attempt: u32, to: &TransferTo<'_>) -> Result<Answer, Rejection> {
-        let key = match self.named(id, attempt, verb::TRANSFER, TicketState::Active, "transfer it: it is not active")? {
+        let key = match self.named(
+            id,
+            attempt,
+            verb::TRANSFER,
+            TicketState::Active,
+            "transfer it: it is not active",
+        )? {
             Named::Replay(state) => return Ok(replay(state)),
             Named::Do(key) => key,
         };
@@ -215,19 +331,32 @@ impl Engine {
         let (class, told) = match to {
             TransferTo::Agent(agent) => {
                 let slot = self.agent_slot(agent)?;
-                preferred = Some(AgentRef { slot, number: self.agents[slot].number });
+                preferred = Some(AgentRef {
+                    slot,
+                    number: self.agents[slot].number,
+                });
                 (old, TransferredTo::Agent(SmolStr::new(agent)))
             }
             TransferTo::Queue(queue) => {
-                let Some(rule) = tables.queue(queue) else { return Err(no_queue(&tables.spec, queue)) };
-                (self.natural_class(key, &tables, Some(rule))?, TransferredTo::Queue(SmolStr::new(queue)))
+                let Some(rule) = tables.queue(queue) else {
+                    return Err(no_queue(&tables.spec, queue));
+                };
+                (
+                    self.natural_class(key, &tables, Some(rule))?,
+                    TransferredTo::Queue(SmolStr::new(queue)),
+                )
             }
             TransferTo::Requirement { needs, none_of } => {
                 let mut skills = |list: &[SkillLevel<'_>]| -> Result<Vec<SkillAt>, Rejection> {
-                    list.iter().map(|skill| Ok((self.skill(skill.skill)?, skill.level))).collect()
+                    list.iter()
+                        .map(|skill| Ok((self.skill(skill.skill)?, skill.level)))
+                        .collect()
                 };
                 let groups = needs.iter().map(|group| skills(group)).collect::<Result<_, _>>()?;
-                let requirement = Requirement { groups, none_of: skills(none_of)? };
+                let requirement = Requirement {
+                    groups,
+                    none_of: skills(none_of)?,
+                };
                 let mut class_key = self.classes[old].key.clone();
                 class_key.transfer = Some(Arc::new(requirement));
                 (self.intern_class(&tables, class_key)?, TransferredTo::Requirement)
@@ -236,7 +365,9 @@ impl Engine {
         self.tickets[key].verbs |= verb::TRANSFER;
         let agent = self.tickets[key].work.as_ref().map(|work| work.agent);
         self.emit(Some(key), agent, attempt, EventKind::Transferred { to: told });
-        let Some(work) = self.release_work(key, true) else { return Ok(done(TicketState::Active)) };
+        let Some(work) = self.release_work(key, true) else {
+            return Ok(done(TicketState::Active));
+        };
         self.exclude(key, work.agent, work.decline_exclude);
         if class != old {
             self.classes[class].users += 1;
@@ -249,11 +380,19 @@ impl Engine {
         self.begin_steps(key);
         if let Some(preferred) = preferred {
             self.tickets[key].extra().preferred = Some(preferred);
-            let hold = self.classes[class].affinity.as_ref().map_or(0, |affinity| affinity.transfer_hold * 1000);
+            let hold = self.classes[class]
+                .affinity
+                .as_ref()
+                .map_or(0, |affinity| affinity.transfer_hold * 1000);
             self.hold_for(key, hold);
         }
-        self.enter_waiting(key, Some((work.agent, attempt)), QueueCause::Transferred, "", true);
-        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+        self.enter_waiting(key, Some((work.agent, attempt)), QueueCause::Transferred, "");
+        self.stand_in_line(key);
+        Ok(done(
+            self.tickets
+                .get(key)
+                .map_or(TicketState::Overflowed, |ticket| ticket.state),
+        ))
     }
 
     pub(crate) fn assign(&mut self, id: &str, agent: &str) -> Result<Answer, Rejection> {
@@ -264,11 +403,19 @@ impl Engine {
         }
         let slot = self.agent_slot(agent)?;
         if !self.agents[slot].logged_in() {
-            return Err(Rejection::about(Code::NotLoggedIn, agent, format!("{agent} is not logged in")));
+            return Err(Rejection::about(
+                Code::NotLoggedIn,
+                agent,
+                format!("{agent} is not logged in"),
+            ));
         }
         let class = &self.classes[self.tickets[key].class];
         if !self.has_room(&self.agents[slot], class.channel, class.cost) {
-            return Err(Rejection::about(Code::NoCapacity, agent, format!("{agent} has too few free units, or the channel is closed or at its limit")));
+            return Err(Rejection::about(
+                Code::NoCapacity,
+                agent,
+                format!("{agent} has too few free units, or the channel is closed or at its limit"),
+            ));
         }
         self.match_by_supervisor(key, slot);
         Ok(done(self.tickets[key].state))
@@ -277,17 +424,31 @@ impl Engine {
     pub(crate) fn move_ticket(&mut self, id: &str, queue: &str) -> Result<Answer, Rejection> {
         let key = self.open_ticket(id)?;
         let state = self.tickets[key].state;
-        if !matches!(state, TicketState::Scheduled | TicketState::Waiting | TicketState::Suspended) {
+        if !matches!(
+            state,
+            TicketState::Scheduled | TicketState::Waiting | TicketState::Suspended
+        ) {
             return Err(wrong_state(id, state, "move it: it does not wait"));
         }
-        let tables = Arc::clone(&self.classes[self.tickets[key].class].tables);
-        let Some(rule) = tables.queue(queue) else { return Err(no_queue(&tables.spec, queue)) };
-        if self.classes[self.tickets[key].class].queue_name == queue {
+        let tables = Arc::clone(self.current()?);
+        let Some(rule) = tables.queue(queue) else {
+            return Err(no_queue(&tables.spec, queue));
+        };
+        let class = &self.classes[self.tickets[key].class];
+        if class.queue_name == queue {
             return Ok(replay(state));
+        }
+        let channel = self.channel_names.name(class.channel.into()).clone();
+        if tables.channel(&channel).is_none() {
+            return Err(crate::submit::no_channel(&tables, &channel));
         }
         let class = self.natural_class(key, &tables, Some(rule))?;
         self.reclassify(key, class, ClassCause::Moved);
-        Ok(done(self.tickets.get(key).map_or(TicketState::Overflowed, |ticket| ticket.state)))
+        Ok(done(
+            self.tickets
+                .get(key)
+                .map_or(TicketState::Overflowed, |ticket| ticket.state),
+        ))
     }
 
     /// Counts a first answer for the service level.
@@ -310,7 +471,8 @@ impl Engine {
     fn answer_target(&self, class: &crate::class::Class) -> i64 {
         let reply = self.moments.get("first_reply");
         let counts = |clock: &&crate::class::ClassClock| {
-            clock.starts == crate::clocks::ARRIVAL && (clock.stops == crate::clocks::ASSIGNMENT || Some(clock.stops) == reply)
+            clock.starts == crate::clocks::ARRIVAL
+                && (clock.stops == crate::clocks::ASSIGNMENT || Some(clock.stops) == reply)
         };
         let own = class.clocks.iter().filter(counts).map(|clock| clock.target_us).min();
         let policy = Some(class.tables.spec.answer_target * 1000).filter(|target| *target > 0);
@@ -319,6 +481,15 @@ impl Engine {
 }
 
 fn no_queue(spec: &crate::policy::PolicySpec, queue: &str) -> Rejection {
-    let has: Vec<&str> = spec.layers[0].rules.iter().map(|rule| rule.name.as_str()).take(20).collect();
-    Rejection::about(Code::QueueUnknown, queue, format!("the ticket's policy has no queue {queue:?}; it has: {}", has.join(", ")))
+    let has: Vec<&str> = spec.layers[0]
+        .rules
+        .iter()
+        .map(|rule| rule.name.as_str())
+        .take(20)
+        .collect();
+    Rejection::about(
+        Code::QueueUnknown,
+        queue,
+        format!("the policy has no queue {queue:?}; it has: {}", has.join(", ")),
+    )
 }
