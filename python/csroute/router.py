@@ -3,11 +3,13 @@
 `Router` has every command of the routing, agent and admin services, takes and gives the dataclasses of `csroute.types`,
 and raises the errors of `csroute.errors`. Its clock is real, or virtual: then time stands still until `advance`.
 
+>>> from typing import Literal
 >>> from csroute.policy import Attr, Attributes, Channel, Layer, Otherwise, Policy, Rule, Skill, Skills
 >>> from csroute.policy import minutes, optional, seconds
 >>> from csroute.types import AgentSpec, Ticket
 >>> class Facts(Attributes):
-...     tier: Attr[str] = optional()
+...     channel: Attr[Literal["chat"]]
+...     tier: Attr[Literal["vip"]] = optional()
 >>> class S(Skills):
 ...     general: Skill
 >>> class Who(Layer):
@@ -33,24 +35,20 @@ and raises the errors of `csroute.errors`. Its clock is real, or virtual: then t
 ['Queued', 'Assigned']
 """
 
-from __future__ import annotations
-
 import importlib
 import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
+
+from google.protobuf.message import Message
 
 from csroute import _csroute, types
 from csroute.errors import ConfigError, RejectedError, rejection
 from csroute.policy import Duration, Policy, load
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
 from csroute.v1 import admin_pb2, agent_pb2, event_pb2, explain_pb2, policy_pb2, stats_pb2, ticket_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from google.protobuf.message import Message
 
 __all__ = ["PolicySource", "Router", "policy_bytes"]
 
@@ -66,7 +64,7 @@ _EVENTS_PAGE = 4096
 _SINGLES_DAY = datetime(2024, 11, 10, 16, tzinfo=UTC)
 """Where a virtual clock starts unless told otherwise: 11 November 2024, 00:00 in China."""
 
-R = TypeVar("R", bound="Message")
+R = TypeVar("R", bound=Message)
 
 
 def policy_bytes(source: PolicySource) -> bytes:
