@@ -79,12 +79,14 @@ def serve(
     """
     from csroute.config import load_config  # noqa: PLC0415
     from csroute.errors import ConfigError  # noqa: PLC0415
-    from csroute.policy import PolicyError  # noqa: PLC0415
-    from csroute.server import run as run_server  # noqa: PLC0415
 
     settings = load_config(config, listen=listen, policy=policy, metrics_listen=metrics)
     if not settings.policy:
         settings = settings.model_copy(update={"policy": EMBEDDED_POLICY})
+
+    from csroute.policy import PolicyError  # noqa: PLC0415
+    from csroute.server import run as run_server  # noqa: PLC0415
+
     try:
         run_server(settings)
     except PolicyError as error:

@@ -32,7 +32,7 @@ from csroute.client.connect import OPTIONS, PACKAGE, TARGET, metadata, watch_req
 from csroute.client.retry import Retry
 from csroute.client.session import SessionCalls
 from csroute.client.work import WorkItem, read_work
-from csroute.errors import NotFoundError, RejectedError, UnavailableError, rejection_from_rpc
+from csroute.errors import InternalError, NotFoundError, RejectedError, UnavailableError, rejection_from_rpc
 from csroute.types import Event, EventBatch
 from csroute.v1 import event_pb2
 
@@ -211,7 +211,7 @@ class AsyncClient(Calls, Awaiting):
                         room.release()
                         yield batch_results(reply)
                 except grpc.aio.AioRpcError as error:
-                    failed = rejection_from_rpc(error)
+                    failed = _broken(error)
                 finally:
                     sender.cancel()
                     with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
@@ -291,7 +291,7 @@ class AsyncSession(SessionCalls, Awaiting):
                         yield item
                 failed: RejectedError = _ended("Work")
             except grpc.aio.AioRpcError as error:
-                failed = rejection_from_rpc(error)
+                failed = _broken(error)
             except asyncio.InvalidStateError:  # it failed before the first message was out
                 failed = UnavailableError((await call.details()) or "the stream did not open", grpc_code=14)
             finally:
@@ -315,6 +315,14 @@ class AsyncSession(SessionCalls, Awaiting):
 def _ended(stream: str) -> RejectedError:
     """A server that stops ends its streams without a complaint: that is a reason to come back."""
     return UnavailableError(f"the server ended the {stream} stream", grpc_code=14)
+
+
+def _broken(error: grpc.aio.AioRpcError) -> RejectedError:
+    """Why a stream that we write to failed. A write that crosses with its end hides why: the next try hears."""
+    failed = rejection_from_rpc(error)
+    if isinstance(failed, InternalError) and not failed.code:
+        return UnavailableError(failed.message, grpc_code=14)
+    return failed
 
 
 async def _each(
