@@ -170,6 +170,12 @@ impl<'a> Write<'a> {
             .map_or("", Item::ticket)
     }
 
+    /// Room for so many more items like the first.
+    fn reserve(&mut self, more: usize) {
+        self.entries.reserve(more);
+        self.lists.reserve(more);
+    }
+
     pub(crate) fn policy_version(&self) -> u64 {
         match self.entries.first().map(|entry| &entry.item) {
             Some(Ok(Item::Plain(Command::InstallPolicy { policy, .. }))) => policy.version,
@@ -218,7 +224,8 @@ fn items<'a, T: Field<'a> + Default>(
 ) -> Check<()> {
     let mut message = T::default();
     let mut count = 0;
-    for field in Reader::new(bytes) {
+    let mut reader = Reader::new(bytes);
+    while let Some(field) = reader.next() {
         let (tag, value) = field?;
         if tag != list {
             rest(tag, value)?;
@@ -230,6 +237,11 @@ fn items<'a, T: Field<'a> + Default>(
             let (item, tag) = check(&message, &mut write.lists);
             let item = item.map_err(|no| within(&format!("{name}[{count}]"), no));
             write.entries.push(Entry { item, tag });
+        }
+        if count == 0 {
+            // The others are about as long as the first: room for all at once.
+            let taken = bytes.len() - reader.rest().len();
+            write.reserve((reader.rest().len() / taken).min(BATCH_MAX));
         }
         count += 1;
     }

@@ -27,6 +27,16 @@ pub(crate) struct Lists<'a> {
     channels: Vec<(&'a str, u32)>,
 }
 
+impl Lists<'_> {
+    /// Room for so many more items like the first.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.attributes.reserve(more * self.attributes.len());
+        self.skills.reserve(more * self.skills.len());
+        self.names.reserve(more * self.names.len());
+        self.channels.reserve(more * self.channels.len());
+    }
+}
+
 /// Where an item's part of a list is. A request is below 4 GiB, so 32 bits do.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Span {

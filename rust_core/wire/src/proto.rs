@@ -66,6 +66,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn varint_long(&mut self) -> Read<u64> {
         let mut value = 0;
         for (index, &byte) in self.bytes.iter().take(10).enumerate() {
@@ -88,7 +89,9 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    #[inline]
+    /// Inlined into each message's loop: what it returns then stays in registers.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn field(&mut self) -> Read<(u32, Value<'a>)> {
         let key = u32::try_from(self.varint()?).map_err(|_| KEY)?;
         let tag = key >> 3;
@@ -114,6 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips to the group's end. Recursion is bounded by the depth.
+    #[cold]
     fn skip_group(&mut self, tag: u32) -> Read<()> {
         self.depth_left = self.depth_left.checked_sub(1).ok_or(GROUP)?;
         loop {
