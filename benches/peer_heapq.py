@@ -2,10 +2,10 @@
 
     python benches/peer_heapq.py [waiting …]
 
-10,000 agents in 300 profiles, 1,000 classes, each served by 15 % of the profiles; an agent holds one ticket. A lifecycle
-is submit + match + complete. A heap a class holds what waits, by deadline; the heads of all classes stand in one sorted
-list, which is walked from the most urgent until a class is served by the freed agent's profile. There are no ids, no
-offers, no events, no clocks, no steps, no limits: it shows what the language costs, and is no router.
+10,000 agents in 300 profiles, 1,000 classes, each served by 15 % of the profiles; an agent holds one ticket. A
+lifecycle is submit + match + complete. A heap a class holds what waits, by deadline; the heads of all classes stand in
+one sorted list, which is walked from the most urgent until a class is served by the freed agent's profile. There are no
+ids, no offers, no events, no clocks, no steps, no limits: it shows what the language costs, and is no router.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ def test_version() -> None:
 
 
 def test_version_needs_none_of_the_heavy_libraries() -> None:
-    script = "import sys; sys.argv = ['csroute', '--version']; import csroute.cli; csroute.cli.main(); print(*sys.modules)"
+    script = (
+        "import sys; sys.argv = ['csroute', '--version']; import csroute.cli; csroute.cli.main(); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert not {"grpc", "google.protobuf", "rich", "typer", "pydantic", "asyncio"} & set(done.stdout.split())
 

@@ -19,7 +19,9 @@ STREAMS = {"RouteStream": "stream_stream", "Work": "stream_stream", "Watch": "un
 class Refuse(Exception):  # noqa: N818 (it is an order, not an error)
     """Raised in a handler: the call is refused with this status."""
 
-    def __init__(self, code: grpc.StatusCode, reason: str = "", number: int = 0, retry_after_ms: int | None = None):
+    def __init__(
+        self, code: grpc.StatusCode, reason: str = "", number: int = 0, retry_after_ms: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.code = code
         self.status = status_pb2.Status(code=code.value[0], message="as the test wants it")
@@ -60,7 +62,7 @@ class _Router(grpc.GenericRpcHandler):
     def __init__(self, fake: Fake) -> None:
         self._fake = fake
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         name = handler_call_details.method.rsplit("/", 1)[1]
         if (handler := self._fake.handlers.get(name)) is None:
             return None
@@ -83,4 +85,5 @@ class _Router(grpc.GenericRpcHandler):
 
         kind = STREAMS.get(name, "unary_unary")
         make: Any = getattr(grpc, f"{kind}_rpc_method_handler")
-        return make(unary if kind == "unary_unary" else stream)
+        found: grpc.RpcMethodHandler[Any, Any] = make(unary if kind == "unary_unary" else stream)
+        return found

@@ -88,7 +88,7 @@ either = pytest.mark.parametrize("kind", [Client, AsyncClient])
 
 
 def unary_methods() -> dict[str, Any]:
-    """"Service/Method": its descriptor."""
+    """ "Service/Method": its descriptor."""
     return {
         f"{service.name}/{method.name}": method
         for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2)
@@ -228,7 +228,7 @@ def test_a_batch_holds_its_items_rejections(kind: type[Client | AsyncClient]) ->
 
 @either
 def test_an_action_s_arguments_arrive(kind: type[Client | AsyncClient]) -> None:
-    with Fake(Transfer=lambda *_: agent_pb2.ActionReply(replayed=True, state=2)) as fake:
+    with Fake(Transfer=lambda *_: agent_pb2.ActionReply(replayed=True, state=ticket_pb2.TICKET_STATE_WAITING)) as fake:
 
         async def transfer(client: AsyncClient) -> Any:
             return await client.transfer("t1", 2, queue="vip")
@@ -240,7 +240,7 @@ def test_an_action_s_arguments_arrive(kind: type[Client | AsyncClient]) -> None:
             result = asyncio.run(transfer(AsyncClient(fake.target)))
     assert result.replayed
     assert result.state == TicketState.WAITING
-    (_, request), = fake.seen
+    ((_, request),) = fake.seen
     assert agent_pb2.TransferRequest.FromString(request) == agent_pb2.TransferRequest(
         ticket="t1", attempt=2, queue="vip"
     )

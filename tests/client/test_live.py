@@ -34,7 +34,9 @@ def client(server: str, request: pytest.FixtureRequest) -> Iterator[Client]:
 
 def fresh(**attributes: str) -> Ticket:
     """A ticket that needs an agent for orders, offered like all written ones."""
-    return Ticket(f"t{next(ids)}", "chat", source="shop", attributes={"category": "order", "language": "zh", **attributes})
+    return Ticket(
+        f"t{next(ids)}", "chat", source="shop", attributes={"category": "order", "language": "zh", **attributes}
+    )
 
 
 def test_a_ticket_s_life(client: Client) -> None:
@@ -98,7 +100,7 @@ def test_watch_tells_what_became_of_a_source_s_tickets(client: Client) -> None:
     watching = client.watch(sources=["shop"], after_sequence=sequence)
     mine = itertools.islice((event for event in watching if event.ticket == ticket.id), 2)
     assert [type(event.kind).__name__ for event in mine] == ["Queued", "Cancelled"]
-    watching.close()  # type: ignore[attr-defined]
+    watching.close()
 
 
 def test_the_awaiting_client_does_the_same(server: str) -> None:

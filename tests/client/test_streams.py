@@ -117,7 +117,8 @@ class Line:
             left -= 1
             (ticket,) = ticket_pb2.RouteBatchRequest.FromString(request).tickets
             self.taken.append(ticket.id)
-            yield ticket_pb2.RouteBatchReply(results=[{"reply": {"id": ticket.id}}])
+            result = ticket_pb2.RouteResult(reply=ticket_pb2.RouteReply(id=ticket.id))
+            yield ticket_pb2.RouteBatchReply(results=[result])
 
 
 def batches(count: int) -> list[list[Ticket]]:
@@ -169,6 +170,9 @@ def test_a_fault_in_the_caller_s_own_batches_is_the_caller_s_to_hear(kind: type[
 # --- Work ------------------------------------------------------------------------------------------------------------
 
 
+HELD = (ticket_pb2.TICKET_STATE_OFFERED, ticket_pb2.TICKET_STATE_ACTIVE, ticket_pb2.TICKET_STATE_WRAPPING)
+
+
 class Desk:
     """A session's Work stream: each opens with what is held, tells of one more ticket, and breaks off."""
 
@@ -182,15 +186,18 @@ class Desk:
             raise Refuse(grpc.StatusCode.NOT_FOUND, "SESSION_UNKNOWN", 202)
         held = [
             agent_pb2.HeldWork(agent="anna", ticket=ticket_pb2.Ticket(id=f"held{n}", state=state, attempt=1, due_us=9))
-            for n, state in enumerate(("TICKET_STATE_OFFERED", "TICKET_STATE_ACTIVE", "TICKET_STATE_WRAPPING"))
+            for n, state in enumerate(HELD)
         ]
         yield agent_pb2.WorkReply(opening=agent_pb2.WorkOpening(work=held, sequence=5))
-        common = {"agent": "anna", "attempt": 1}
+        kinds: list[dict[str, Any]] = [
+            {"offered": event_pb2.Offered(expires_us=7)},
+            {"assigned": event_pb2.Assigned(context=b"c")},
+            {"completed": event_pb2.Completed(outcome="done")},
+        ]
         yield agent_pb2.WorkReply(
             events=[
-                event_pb2.Event(sequence=6, ticket="new", offered=event_pb2.Offered(expires_us=7), **common),
-                event_pb2.Event(sequence=7, ticket="new", assigned=event_pb2.Assigned(context=b"c"), **common),
-                event_pb2.Event(sequence=8, ticket="new", completed=event_pb2.Completed(outcome="done"), **common),
+                event_pb2.Event(sequence=sequence, ticket="new", agent="anna", attempt=1, **kind)
+                for sequence, kind in enumerate(kinds, start=6)
             ]
         )
 
@@ -253,7 +260,7 @@ def test_a_session_s_lease_is_renewed_while_it_is_open(kind: type[Client | Async
             raise Refuse(grpc.StatusCode.UNAVAILABLE)
         return agent_pb2.ActionReply()
 
-    def idle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[agent_pb2.WorkReply]:
+    def idle(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[agent_pb2.WorkReply]:
         yield agent_pb2.WorkReply(opening=agent_pb2.WorkOpening())
         while renewed < 3 and context.is_active():
             pass

@@ -35,7 +35,7 @@ from csroute.types import Event, EventBatch
 from csroute.v1 import event_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -115,7 +115,7 @@ class Client(Calls, Blocking):
         queues: Iterable[str] = (),
         after_sequence: int | None = None,
         batch_max: int = 0,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Events as they happen, of these sources or queues (none named: all), without end.
 
         A stream that breaks is resumed after the last event seen. To go on after a restart of your own, keep
@@ -133,7 +133,7 @@ class Client(Calls, Blocking):
         queues: Iterable[str] = (),
         after_sequence: int | None = None,
         batch_max: int = 0,
-    ) -> Iterator[EventBatch]:
+    ) -> Generator[EventBatch, None, None]:
         """The same by the batch. A batch's `sequence` is the resume token, past what the filter left out."""
         sources, queues = tuple(sources), tuple(queues)
         if after_sequence is None:
@@ -157,7 +157,7 @@ class Client(Calls, Blocking):
 
     def route_stream(
         self, batches: Iterable[Sequence[Ticket]], *, in_flight_max: int = 8
-    ) -> Iterator[list[RouteResult | RejectedError]]:
+    ) -> Generator[list[RouteResult | RejectedError], None, None]:
         """Submits batch after batch in one stream: the results of each, in order.
 
         At most `in_flight_max` batches are sent ahead of their answers; they are taken from `batches` in a thread of
@@ -284,7 +284,7 @@ class Session(SessionCalls, Blocking):
         with contextlib.suppress(RejectedError):  # a session that is gone is closed
             self._client.close_session(self.name)
 
-    def work(self) -> Iterator[WorkItem]:
+    def work(self) -> Generator[WorkItem, None, None]:
         """Offers, assignments and all other events of the session's agents, without end. See `csroute.client.work`.
 
         Raises NotFoundError (SESSION_UNKNOWN) once the session is over: open another, and log the agents in again.
