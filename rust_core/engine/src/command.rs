@@ -183,6 +183,28 @@ pub enum Command<'a> {
     },
 }
 
+impl<'a> Command<'a> {
+    /// The id of the ticket that this is about, if it is about one.
+    pub fn ticket(&self) -> Option<&'a str> {
+        use Command as C;
+        match self {
+            C::Submit(submit) => Some(submit.id),
+            C::Update { id, .. } | C::Cancel { id, .. } | C::Suspend { id } | C::Resume { id } => Some(id),
+            C::Accept { ticket, .. }
+            | C::Decline { ticket, .. }
+            | C::Complete { ticket, .. }
+            | C::Transfer { ticket, .. }
+            | C::Mark { ticket, .. }
+            | C::PauseClock { ticket, .. }
+            | C::ResumeClock { ticket, .. }
+            | C::EndWrapUp { ticket, .. }
+            | C::Assign { ticket, .. }
+            | C::Move { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+}
+
 /// What a ticket is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]

@@ -231,9 +231,15 @@ impl Engine {
     /// Applies one item of the command begun last, and settles. A rejection changes nothing and raises no event.
     pub fn apply(&mut self, command: &Command<'_>, events: &mut Vec<Event>) -> Result<Answer, Rejection> {
         std::mem::swap(&mut self.out, events);
-        let result = self.dispatch(command);
-        if result.is_ok() {
+        let mut result = self.dispatch(command);
+        if let Ok(answer) = &mut result {
             self.settle();
+            // What was put in line may have been matched since.
+            if answer.state == Some(TicketState::Waiting)
+                && let Some(found) = command.ticket().and_then(|id| self.find(id))
+            {
+                answer.state = Some(self.state_of(found));
+            }
         }
         std::mem::swap(&mut self.out, events);
         result

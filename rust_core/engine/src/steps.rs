@@ -329,8 +329,7 @@ impl Engine {
 
     /// Starts a hold that ends so long from now; 0: none.
     pub(crate) fn hold_for(&mut self, key: u32, hold: Micros) {
-        let until = crate::round_up(self.now + hold);
-        let now = self.now;
-        self.tickets[key].extra().hold_until = if until > now { until } else { 0 };
+        let until = if hold == 0 { 0 } else { crate::round_up(self.now + hold) };
+        self.tickets[key].extra().hold_until = until;
     }
 }

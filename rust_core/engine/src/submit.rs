@@ -105,6 +105,13 @@ impl Engine {
         })
     }
 
+    pub(crate) fn state_of(&self, found: Found) -> TicketState {
+        match found {
+            Found::Open(key) => self.tickets[key].state,
+            Found::Ended(slot) => self.ended[slot].state,
+        }
+    }
+
     pub(crate) fn known(&self, id: &str) -> Result<Found, Rejection> {
         self.find(id).ok_or_else(|| {
             Rejection::about(
@@ -246,8 +253,8 @@ impl Engine {
         let key = self.tickets.insert(ticket);
         self.ids.insert(id, key);
         self.by_state[TicketState::Scheduled as usize] += 1;
-        let not_before = round_up(submit.not_before);
-        if not_before > self.now {
+        if submit.not_before > self.now {
+            let not_before = round_up(submit.not_before);
             self.tickets[key].due = not_before;
             self.emit(Some(key), None, 0, EventKind::Scheduled { not_before });
             self.arm(key);

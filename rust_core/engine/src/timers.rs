@@ -67,18 +67,20 @@ impl Timers {
     }
 }
 
-fn earlier(best: &mut Option<Timer>, timer: Timer) {
-    if best.is_none_or(|known| timer < known) {
-        *best = Some(timer);
-    }
-}
-
 impl Engine {
     /// The next timer of a ticket.
     fn next_timer(&self, key: u32) -> Option<Timer> {
         use TicketState as S;
         let ticket = &self.tickets[key];
-        let mut best = None;
+        // A due time already past means now: all such are due together, and go by kind.
+        let now_ms = round_up(self.now) / 1000;
+        let mut best: Option<Timer> = None;
+        let mut earlier = |due_ms: i64, kind: u8, index: u32| {
+            let timer = (due_ms.max(now_ms), kind, index);
+            if best.is_none_or(|known| timer < known) {
+                best = Some(timer);
+            }
+        };
         let at_end = match ticket.state {
             S::Scheduled => Some(kind::ARRIVAL),
             S::Suspended => Some(kind::SUSPENSION),
@@ -87,23 +89,23 @@ impl Engine {
             _ => None,
         };
         if let Some(kind) = at_end {
-            earlier(&mut best, (ticket.due / 1000, kind, 0));
+            earlier(ticket.due / 1000, kind, 0);
         }
         if ticket.in_line()
             && let Some(extra) = ticket.extra.as_deref()
         {
             if let Some(until) = extra.declined.iter().map(|declined| declined.1).min() {
-                earlier(&mut best, (until / 1000, kind::EXCLUSION, 0));
+                earlier(until / 1000, kind::EXCLUSION, 0);
             }
             if extra.hold_until > 0 {
-                earlier(&mut best, (extra.hold_until / 1000, kind::HOLD, 0));
+                earlier(extra.hold_until / 1000, kind::HOLD, 0);
             }
         }
         let class = &self.classes[ticket.class];
         if ticket.state == S::Waiting {
             for at in 0..class.steps.len() {
                 if let Some(due) = self.step_due(key, at) {
-                    earlier(&mut best, (round_up(due) / 1000, kind::STEP, at as u32));
+                    earlier(round_up(due) / 1000, kind::STEP, at as u32);
                 }
             }
         }
@@ -115,8 +117,7 @@ impl Engine {
                 if run.phase != Phase::Running {
                     continue;
                 }
-                let mut due =
-                    |us: Micros, kind, index| earlier(&mut best, (round_up(run.when_run(us)) / 1000, kind, index));
+                let mut due = |us: Micros, kind, index| earlier(round_up(run.when_run(us)) / 1000, kind, index);
                 if let Some(point) = (0..clock.warnings_us.len()).find(|point| run.warned >> point & 1 == 0) {
                     due(clock.warnings_us[point], kind::WARNING, (at * 8 + point) as u32);
                 }
@@ -154,7 +155,6 @@ impl Engine {
         let Some((due_ms, kind, index)) = self.next_timer(key) else {
             return;
         };
-        let due_ms = due_ms.max(round_up(self.now) / 1000);
         if due_ms <= self.timers.current_ms && !self.timers.current.is_empty() {
             self.timers.wheel.remove(key);
             self.timers
