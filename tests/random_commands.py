@@ -146,7 +146,7 @@ def random_effects(rng: Random, move_to: Sequence[str] = (), clocks: Sequence[st
     if maybe(rng, 0.5):
         effects.wrap_up_ms = rng.choice([0, 1000, 2000])
     if maybe(rng, 0.5):
-        effects.decline_exclude_ms = rng.choice([0, 1000, 3000])
+        effects.decline_exclude_ms = rng.choice([500, 1000, 3000])
     for _ in range(rng.choice([0, 0, 1, 2])):
         effects.fits.add(skill=random_need(rng), fit_ms=rng.choice([-1000, 500, 1000, 4000]))
     if maybe(rng, 0.3):
@@ -154,14 +154,14 @@ def random_effects(rng: Random, move_to: Sequence[str] = (), clocks: Sequence[st
     return effects
 
 
-def random_condition(rng: Random, depth: int = 0) -> policy_pb2.Condition:
+def random_condition(rng: Random, channels: Sequence[str], depth: int = 0) -> policy_pb2.Condition:
     condition, kind = policy_pb2.Condition(), rng.random()
     if depth < 2 and kind < 0.3:
-        parts = [random_condition(rng, depth + 1) for _ in range(rng.randint(1, 2))]
+        parts = [random_condition(rng, channels, depth + 1) for _ in range(rng.randint(1, 2))]
         (condition.all if kind < 0.15 else condition.any).conditions.extend(parts)
         return condition
     attribute = rng.choice(["kind", "kind", "mood", "lang", "channel", "customer"])
-    values = {"channel": CHANNELS, "customer": ["vip", "bob"], **VALUES}[attribute]
+    values = {"channel": channels, "customer": ["vip", "bob"], **VALUES}[attribute]
     op: Any = rng.choice([1, 1, 1, 2, 3, 4])
     condition.test.attribute, condition.test.op = attribute, op
     if op in (policy_pb2.Test.OP_IN, policy_pb2.Test.OP_NOT_IN):
@@ -188,7 +188,7 @@ def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolic
             # Moves go to later rules of the same layer: no cycles.
             rule.effects.CopyFrom(random_effects(rng, [] if layer.every else names[number + 1 :], clocks))
             if number < len(names) - 1:
-                rule.when.CopyFrom(random_condition(rng))
+                rule.when.CopyFrom(random_condition(rng, [each.name for each in policy.channels]))
             for index in reversed(range(len(rule.effects.steps))):
                 if rule.effects.steps[index].clock not in ["", *clocks]:
                     del rule.effects.steps[index]
@@ -420,9 +420,9 @@ def random_time(rng: Random, oracle: Oracle) -> int:
     return now_us + rng.choice([1, 500, 999, 1000, 1001, 500_000, SECOND_US, 2 * SECOND_US, 3 * SECOND_US])
 
 
-def random_command(rng: Random, oracle: Oracle, policies: Sequence[bytes]) -> Command:
-    """What may come next: one of the commands, or seldom another policy."""
-    at_us = random_time(rng, oracle)
+def random_command(rng: Random, oracle: Oracle, policies: Sequence[bytes], grid_us: int = 1) -> Command:
+    """What may come next: one of the commands, or seldom another policy; at times on this grid."""
+    at_us = -(-random_time(rng, oracle) // grid_us) * grid_us
     if (oracle.policy is None and maybe(rng, 0.8)) or maybe(rng, 0.01):
         request = policy_pb2.InstallPolicyRequest(policy=rng.choice(policies), reclassify=maybe(rng, 0.5))
         return Command(at_us, "InstallPolicy", request)

@@ -21,7 +21,7 @@ from random import Random
 from typing import Any
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "python")]
+    sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from google.protobuf import text_format
 
@@ -45,6 +45,8 @@ class Difference:
     command: Command
     oracle: list[str]
     engine: list[str]
+    # The engine's last rejection, in its own words.
+    said: str
 
 
 def one_line(message: Any) -> str:
@@ -121,7 +123,7 @@ def compare(commands: Sequence[Command], make_engine: Callable[[], Any]) -> Diff
         except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception
             actual = [f"{type(error).__name__}: {error}"]
         if actual != expected:
-            return Difference(place, command, expected, actual)
+            return Difference(place, command, expected, actual, getattr(engine, "said", ""))
     return None
 
 
@@ -141,11 +143,11 @@ def shortest(commands: Sequence[Command], fails: Callable[[Sequence[Command]], b
         size = max(1, size // 2)
 
 
-def walk(seed: int, count: int, policies: Sequence[bytes]) -> list[Command]:
+def walk(seed: int, count: int, policies: Sequence[bytes], grid_us: int = 1) -> list[Command]:
     """The commands of a seed: drawn by looking at the oracle's state alone."""
     rng, oracle, commands = Random(seed), Oracle(), []
     for _ in range(count):
-        command = random_command(rng, oracle, policies)
+        command = random_command(rng, oracle, policies, grid_us)
         commands.append(command)
         answers_of(oracle, command)
     return commands
@@ -180,6 +182,7 @@ def report(seed: int, commands: Sequence[Command], make_engine: Callable[[], Any
             lines.append(f"  = {expected}")
         else:
             lines += [f"  {mark} {line}" for mark, line in (("-", expected), ("+", actual)) if line is not None]
+    lines += ["", f"The engine's last rejection said: {last.said}"] if last.said else []
     for command in short:
         if command.method == "InstallPolicy":
             lines += ["", text_format.MessageToString(policy_pb2.CompiledPolicy.FromString(command.request.policy))]
@@ -192,6 +195,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, help="so many seeds, from --seed on")
     parser.add_argument("--commands", type=int, default=2000)
     parser.add_argument("--policies", type=int, default=3, help="how many random policies a run installs")
+    parser.add_argument("--grid-us", type=int, default=1, help="1000: commands come at whole ms only")
     parser.add_argument("--alone", action="store_true", help="the oracle by itself, audited")
     options = parser.parse_args()
 
@@ -205,7 +209,7 @@ def main() -> int:
         make_engine = RealEngine
     started = time.monotonic()
     for seed in range(options.seed, options.seed + options.runs):
-        commands = walk(seed, options.commands, random_policies(seed, options.policies))
+        commands = walk(seed, options.commands, random_policies(seed, options.policies), options.grid_us)
         if compare(commands, make_engine):
             print(report(seed, commands, make_engine))  # noqa: T201
             return 1

@@ -46,6 +46,7 @@ class RealEngine:
     def __init__(self, snapshot: bytes | None = None) -> None:
         self.core = Core()
         self.seen = 0
+        self.said = ""
         self.events: list[event_pb2.Event] = []
         if snapshot is not None:
             self.core.restore(TENANT, snapshot)
@@ -77,7 +78,9 @@ class RealEngine:
             self.read_events()
 
     def rejection(self, rejected: Rejected) -> OracleRejection:
-        return OracleRejection(code_of(status_pb2.Status.FromString(rejected.args[1])))
+        status = status_pb2.Status.FromString(rejected.args[1])
+        self.said = status.message
+        return OracleRejection(code_of(status))
 
     def read_events(self) -> None:
         while True:

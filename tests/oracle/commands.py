@@ -117,7 +117,7 @@ class Commands(Timers):
         if ticket.state != WAITING:
             raise OracleRejection("WRONG_STATE")
         ticket.state = SUSPENDED
-        ticket.due_us = ceil_ms(self.now_us + self.current_policy.table.suspend_ms * 1000)
+        ticket.due_us = ceil_ms(self.now_us + ticket.ticket_class.policy.table.suspend_ms * 1000)
         self.raised(ticket, suspended=pb.Suspended(until_us=ticket.due_us))
         return False, ticket
 
@@ -265,7 +265,7 @@ class Commands(Timers):
         if not self.has_room(agent, ticket.ticket_class):
             raise OracleRejection("NO_CAPACITY")
         reason = self.urgency(ticket, agent)
-        reason.supervisor = True
+        reason.supervisor, reason.preferred = True, agent is ticket.preferred
         self.match(ticket, agent, reason)
         return False, ticket
 
@@ -395,20 +395,21 @@ class Commands(Timers):
         policy = Policy(data)
         self.policy = policy
         self.drop_empty_classes()
-        installed = pb.PolicyInstalled(name=policy.table.name)
-        self.raised(policy_installed=installed)
-        place, reclassified = len(self.events) - 1, 0
-        for ticket in sorted(self.tickets.values(), key=lambda ticket: ticket.sequence) if reclassify else []:
+        tickets = sorted(self.tickets.values(), key=lambda ticket: ticket.sequence) if reclassify else []
+        for ticket in tickets:
             if ticket.state in OPEN and ticket.state != WRAPPING:
                 try:
                     check_required(policy, ticket.attributes)
                     check_values(policy, ticket.attributes)
-                    to = self.class_of(ticket, policy)
+                    self.promised[ticket] = self.class_of(ticket, policy)
                 except OracleRejection:
                     continue
-                reclassified += to is not ticket.ticket_class
-                self.change_class(ticket, to, None if ticket.state in HELD else INSTALLED)
-        self.events[place].policy_installed.reclassified = reclassified
+        changes = {ticket: to for ticket, to in self.promised.items() if to is not ticket.ticket_class}
+        reclassified = len(changes)
+        self.raised(policy_installed=pb.PolicyInstalled(name=policy.table.name, reclassified=reclassified))
+        for ticket, to in changes.items():
+            self.change_class(ticket, to, None if ticket.state in HELD else INSTALLED)
+        self.promised.clear()
         return reclassified
 
 

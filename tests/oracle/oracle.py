@@ -18,7 +18,7 @@ from csroute.v1 import agent_pb2, policy_pb2, ticket_pb2
 
 from .commands import Answer, Commands
 from .router import OracleRejection
-from .state import ENDED, HELD, OFFERED, SCHEDULED, SUSPENDED, WAITING, Clock, Ticket
+from .state import ENDED, HELD, OFFERED, SCHEDULED, SUSPENDED, WAITING, WRAPPING, Clock, Ticket, ceil_ms
 
 __all__ = ["Oracle"]
 
@@ -108,17 +108,18 @@ class Oracle(Commands):
         reply.attempt, reply.agent_context = ticket.attempt, ticket.agent_context
         if ticket.state not in ENDED:
             reply.ticket_class = ticket.ticket_class.number
-            for name in ticket.ticket_class.clocks:
+            for name, target in ticket.ticket_class.clocks.items():
                 clock = ticket.clocks.get(name, Clock())
                 if clock.started_us is not None and clock.stopped_us is None:
-                    reply.deadlines.add(clock=name, due_us=self.breach_due_us(ticket, name) if clock.ticking else 0)
+                    due_us = ceil_ms(clock.started_us + clock.pauses_us + target.target_ms * 1000)
+                    reply.deadlines.add(clock=name, due_us=due_us if clock.ticking else 0)
         if ticket.state in HELD and ticket.agent:
             reply.agent = ticket.agent.id
-        if ticket.state in (SCHEDULED, OFFERED):
+        if ticket.state in (SCHEDULED, SUSPENDED, OFFERED, WRAPPING):
             reply.due_us = ticket.due_us
         if ticket.state in (WAITING, SUSPENDED):
             reply.place = self.place(ticket)
-        reply.outcome = ticket.outcome if ticket.state in ENDED else ""
+        reply.outcome = ticket.outcome
         return reply
 
     def place(self, ticket: Ticket) -> int:
@@ -130,7 +131,7 @@ class Oracle(Commands):
         ahead = [
             each
             for each in self.tickets.values()
-            if each.state == WAITING and line(each) == line(ticket)
+            if each.state in (WAITING, SUSPENDED) and line(each) == line(ticket)
             if (each.arrival_us, each.sequence) < (ticket.arrival_us, ticket.sequence)
         ]
         return len(ahead) + 1

@@ -55,6 +55,8 @@ class Router:
         self.classes: dict[int, TicketClass] = {}
         self.ended: list[Ticket] = []
         self.ticket_count = self.agent_count = self.login_count = self.session_count = self.assignment_count = 0
+        # While a policy is being installed: the classes found for tickets that have still to change.
+        self.promised: dict[Ticket, TicketClass] = {}
         # While catching up in `resume`: no offer ends before this.
         self.not_before_us = 0
 
@@ -132,6 +134,7 @@ class Router:
 
     def drop_empty_classes(self) -> None:
         used = {ticket.ticket_class.number for ticket in self.tickets.values() if ticket.state in OPEN}
+        used |= {each.number for each in self.promised.values()}
         self.classes = {number: each for number, each in self.classes.items() if number in used}
 
     @property
@@ -341,7 +344,6 @@ class Router:
         self.end_clocks(ticket)
         limits = self.current_policy.limits
         ticket.state, ticket.outcome, ticket.ended_us = state, outcome, self.now_us
-        ticket.forget_us = ceil_ms(self.now_us + limits["closed_keep_ms"] * 1000)
         self.ended.append(ticket)
         while len(self.ended) > limits["closed_max"]:
             self.forget(self.ended[0])

@@ -60,14 +60,11 @@ class Settling(Router):
         return needs.met_by(agent.skills) and open_channel and agent.spec.capacity >= ticket_class.cost
 
     def set_presence(self, agent: Agent, presence: int, reason: str, cause: int) -> None:
-        left = agent.session.id if agent.session else ""
         if presence == AVAILABLE and agent.presence != AVAILABLE:
             agent.idle_since_us = max(agent.idle_since_us, self.now_us)
         agent.presence, agent.reason = presence, reason
-        if presence == OFFLINE:
-            agent.session = None
         changed = pb.PresenceChanged(presence=presence, reason=reason, cause=cause)  # type: ignore[arg-type]
-        self.raised(agent=agent, session=left, presence_changed=changed)
+        self.raised(agent=agent, presence_changed=changed)
         if presence in (AWAY, OFFLINE):
             for ticket in self.held_by(agent, OFFERED):
                 if ticket is not self.expiring:
@@ -75,6 +72,7 @@ class Settling(Router):
         if presence == OFFLINE:
             for ticket in self.held_by(agent, WRAPPING):
                 self.close(ticket)
+            agent.session = None
             if self.held_by(agent, ACTIVE):
                 agent.lost_at_us = ceil_ms(self.now_us + self.current_policy.table.lost_grace_ms * 1000)
 
@@ -215,7 +213,8 @@ class Settling(Router):
         ticket.answered.add(("accept",))
         self.assignment_count += 1
         agent.last_assignment = self.assignment_count
-        event.context = ticket.sent.context
+        if event.HasField("reason"):
+            event.context = ticket.sent.context
         event.waited_ms = (self.now_us - ticket.arrival_us) // 1000
         self.raised(ticket, agent, assigned=event)
         self.moment(ticket, "assignment")

@@ -136,7 +136,6 @@ class Ticket:
     outcome: str = ""
     agent_context: bytes = b""
     ended_us: int = 0
-    forget_us: int = 0
 
     @property
     def id(self) -> str:

@@ -92,7 +92,8 @@ class Timers(Settling):
             WRAPPING: (WRAP_UP, partial(self.close, ticket)),
         }
         if ticket.state in ENDED:
-            return [(ticket.forget_us, FORGETTING, 0, partial(self.forget, ticket))]
+            forget_us = ceil_ms(ticket.ended_us + self.current_policy.limits["closed_keep_ms"] * 1000)
+            return [(max(forget_us, ceil_ms(self.now_us)), FORGETTING, 0, partial(self.forget, ticket))]
         if ticket.state in by_state:
             kind, fire = by_state[ticket.state]
             timers.append((ticket.due_us, kind, 0, fire))
