@@ -196,7 +196,7 @@ impl Answers {
         let (all, waited) = self
             .0
             .1
-            .wait_timeout_while(all, Duration::from_secs(60), |all| all.len() < answers)
+            .wait_timeout_while(all, Duration::from_mins(1), |all| all.len() < answers)
             .unwrap();
         assert!(!waited.timed_out(), "{} of {answers} answered", all.len());
         all.clone()
