@@ -12,6 +12,7 @@ import json
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -41,6 +42,8 @@ _SHORT_MS: Final = 5000
 """The preset's: who leaves sooner is not counted."""
 
 Figures = dict[str, Any]
+Show = Callable[[float, Scrape, list[Figures]], None]
+"""Draws: the seconds played, what the server says, what the client processes say."""
 
 
 async def play_throughput(options: Options, screen: Screen) -> Figures:
@@ -60,13 +63,13 @@ async def play_throughput(options: Options, screen: Screen) -> Figures:
                             seed=options.seed + number, rate_per_s=rate_per_s, batch=options.batch, in_flight_max=8)
             for number, name in enumerate(names)
         ]  # fmt: skip
-        ready = await _all(desktops, "ready")
+        await _all(desktops, "ready")
         await _all(gateways, "ready")
-        screen.begin_throughput(plan, sum(report["agents"] for report in ready), len(gateways), len(desktops))
+        screen.begin_throughput(plan, len(gateways), len(desktops))
         async with AsyncClient(address, caller="demo", timeout_s=30) as client:
             before = await scrape(metrics)
             begun = _tell(gateways, "start")
-            occupancy = await _look_on(plan.seconds, begun, metrics, gateways, screen.throughput)
+            occupancy = await _look_on(plan.seconds, begun, metrics, [*gateways, *desktops], screen.throughput)
             played = await client.stats()
             seconds = time.monotonic() - begun
             after = await scrape(metrics)
@@ -94,7 +97,8 @@ async def play_throughput(options: Options, screen: Screen) -> Figures:
         "end_to_end_latency_us": after.quantiles_us("end_to_end", before),
         "batch_round_trip_ms": quantiles(waits_ms),
         "occupancy": occupancy,
-        "agents": sum(report["agents"] for report in ready),
+        "batch": plan.batch,
+        "agents": plan.agents,
         "actions_refused": dict(sum((Counter(report["refused"]) for report in done), Counter())),
     }
 
@@ -187,14 +191,14 @@ def _tell(children: list[Child], kind: str) -> float:
     return time.monotonic()
 
 
-async def _look_on(seconds: float, begun: float, metrics: int, gateways: list[Child], show: Any) -> float:  # noqa: ANN401
+async def _look_on(seconds: float, begun: float, metrics: int, children: list[Child], show: Show) -> float:
     """Shows how it goes until the time is up: the mean occupancy."""
     looks: list[float] = []
     while (left_s := begun + seconds - time.monotonic()) > 0:
         await asyncio.sleep(min(_LOOK_S, left_s))
         seen: Scrape = await scrape(metrics)
         looks.append(seen.value("csroute_occupancy_ratio"))
-        show(min(seconds, time.monotonic() - begun), seen, [gateway.latest for gateway in gateways])
+        show(min(seconds, time.monotonic() - begun), seen, [child.latest for child in children])
     return round(sum(looks) / len(looks), 4)
 
 

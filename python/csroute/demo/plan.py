@@ -55,6 +55,8 @@ class Throughput:
 
     seconds: float
     rate_per_min: int
+    batch: int
+    agents: int
     places: int
     """Tickets that all agents can hold at a time."""
     turnaround_s: float
@@ -91,7 +93,15 @@ class Night:
 
 def plan_throughput(options: Options) -> Throughput:
     """The first half of these options."""
-    return Throughput(options.seconds - options.night_seconds, options.rate_per_min, _places(workload.roster()), 0.1)
+    people = workload.roster()
+    return Throughput(
+        seconds=options.seconds - options.night_seconds,
+        rate_per_min=options.rate_per_min,
+        batch=options.batch,
+        agents=len(people),
+        places=_places(people),
+        turnaround_s=0.1,
+    )
 
 
 def plan_night(seconds: float, scale: float = 0.05) -> Night:

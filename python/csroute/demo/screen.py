@@ -59,41 +59,41 @@ class Screen:
 
     # --- the first half --------------------------------------------------------------------------------------------
 
-    def begin_throughput(self, plan: Throughput, agents: int, gateways: int, desktops: int) -> None:
+    def begin_throughput(self, plan: Throughput, gateways: int, desktops: int) -> None:
         """Opens with offered load ÷ capacity."""
         self._throughput = plan
         rate = f"{plan.rate_per_min:,} tickets/min offered" if plan.rate_per_min else "as fast as it goes"
         load = f"[bold]{plan.load:.2f}[/]" if plan.rate_per_min else "as measured below"
         self._begin(
             "1 of 2 · routing throughput",
-            f"{rate} by {gateways} gateways; {agents:,} agents at {desktops} desktops complete at once what they get",
+            f"{rate} by {gateways} gateways; {plan.agents:,} agents at {desktops} desktops complete at once",
             f"offered load ÷ capacity: {load} "
             f"({plan.places:,} places, each held for some {plan.turnaround_s * 1000:.0f} ms)",
         )
 
-    def throughput(self, played_s: float, seen: Scrape, gateways: list[Figures]) -> None:
-        """How the first half goes."""
+    def throughput(self, played_s: float, seen: Scrape, told: list[Figures]) -> None:
+        """How the first half goes: tickets by the clients' own ledgers, latencies and load by the server."""
         assert self._throughput is not None  # noqa: S101 (begun)
-        completed = seen.value("csroute_tickets_completed_total")
+        completed = sum(report.get("completed", 0) for report in told)
         at_s, before = self._last
         if played_s > at_s:
-            self._trend.append(max(0.0, completed - before) / (played_s - at_s) * 60)
+            self._trend.append((completed - before) / (played_s - at_s) * 60)
         self._last = (played_s, completed)
-        waits = quantiles([wait for gateway in gateways for wait in gateway.get("waits_ms", [])])
-        decision, node = seen.quantiles_us("decision"), seen.quantiles_us("end_to_end")
+        waits = quantiles([wait for report in told for wait in report.get("waits_ms", [])])
+        now = f"{self._trend[-1]:,.0f} tickets/min"
         rows = {
-            "completed now": f"[bold green]{self._trend[-1] if self._trend else 0:,.0f}[/] tickets/min",
+            "completed now": f"[bold green]{now}[/]",
             "": _sparks(self._trend),
-            "submitted": f"{seen.value('csroute_tickets_submitted_total'):,.0f}",
-            "completed": f"{completed:,.0f}",
+            "submitted": f"{sum(report.get('answered', 0) for report in told):,}",
+            "completed": f"{completed:,}",
             "waiting": f"{seen.value('csroute_tickets', state='waiting'):,.0f}",
             "with agents": f"{_with_agents(seen):,.0f}   occupancy {seen.value('csroute_occupancy_ratio'):.1%}",
-            "decision": _latency(decision, "µs"),
-            "in the node": _latency(node, "µs"),
-            "batch of 256": _latency(waits, "ms") + "  (gateway to gateway)",
+            "decision": _latency(seen.quantiles_us("decision"), "µs"),
+            "in the node": _latency(seen.quantiles_us("end_to_end"), "µs"),
+            "round trip": _latency(waits, "ms") + f"  (a batch of {self._throughput.batch}, gateway to gateway)",
         }
         self._show(played_s, self._throughput.seconds, f"{played_s:.0f} s", _grid(rows))
-        self._line(played_s, f"{self._trend[-1] if self._trend else 0:,.0f} tickets/min, {completed:,.0f} completed")
+        self._line(played_s, f"{now}, {completed:,} completed")
 
     # --- the second half -------------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class Screen:
             f"these people can do {plan.capacity_per_min:,.0f})",
         )
 
-    def night(self, played_s: float, seen: Scrape, gateways: list[Figures]) -> None:
+    def night(self, played_s: float, seen: Scrape, told: list[Figures]) -> None:
         """How the second half goes. Times are the night's."""
         plan = self._night
         assert plan is not None  # noqa: S101 (begun)
@@ -120,9 +120,7 @@ class Screen:
         arrived = seen.by("csroute_queue_arrived_total", "queue")
         for queue in sorted(arrived, key=lambda name: -arrived[name])[:_QUEUES_SHOWN]:
             table.add_row(*_queue_row(queue, seen, plan.compression))
-        tiers = Text()
-        for gateway in gateways:
-            tiers = _tiers_line(gateway.get("tiers", {}))
+        tiers = _tiers_line(next((report["tiers"] for report in told if "tiers" in report), {}))
         occupancy = seen.value("csroute_occupancy_ratio")
         level = seen.value("csroute_service_level_ratio")
         below = Text.assemble(
@@ -190,7 +188,8 @@ def _throughput_summary(half: Figures) -> RenderableType:
         "completed": f"[bold green]{half['tickets_per_minute']:,}[/] tickets/min over {half['seconds']:.1f} s",
         "decision": _latency(half["decision_latency_us"], "µs"),
         "in the node": _latency(half["end_to_end_latency_us"], "µs"),
-        "batch of 256": _latency(half["batch_round_trip_ms"], "ms") + "  (gateway to gateway)",
+        "round trip": _latency(half["batch_round_trip_ms"], "ms")
+        + f"  (a batch of {half['batch']}, gateway to gateway)",
         "occupancy": f"{half['occupancy']:.1%}",
     }
     return Panel(_grid(rows), title="[bold]throughput[/]", title_align="left", expand=False)
