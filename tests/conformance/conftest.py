@@ -79,7 +79,8 @@ def address() -> Iterator[str]:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     csroute = Path(sys.executable).with_name("csroute")
     command = [str(csroute), "serve", "--listen", address, "--policy", str(ROOT / "examples" / "shop.py")]
-    with subprocess.Popen(command, cwd=ROOT) as server:
+    environment = {**os.environ, "CSROUTE_METRICS_LISTEN": "off"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
         yield address
         server.terminate()
         assert server.wait(timeout=30) == 0, "SIGTERM drains and ends well"
