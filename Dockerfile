@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# docker build -t csroute . && docker run -p 7700:7700 -e CSROUTE_POLICY=double11 csroute
+# docker build -t csroute . && docker run -p 7700:7700 csroute
 
 FROM rust:1.95-slim-bookworm AS rust
 
@@ -34,7 +34,7 @@ ENV PATH=/opt/csroute/bin:$PATH \
     CSROUTE_LISTEN=0.0.0.0:7700 \
     CSROUTE_METRICS_LISTEN=0.0.0.0:7780
 USER 10001
-# 7700: gRPC. 7780: Prometheus.
+# 7700: gRPC. 7780: Prometheus. Settings are CSROUTE_ variables; a policy of your own: CSROUTE_POLICY=/policy.py
 EXPOSE 7700 7780
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

@@ -72,11 +72,12 @@ lint: $(BUILT)
 
 bench: $(BUILT)
 	$(CARGO) bench --workspace --locked --bench '*'
-	$(BIN)/pytest benches --benchmark-enable --benchmark-only $(ARGS)
+	$(BIN)/pytest benches -s --benchmark-only --benchmark-json=bench.json $(ARGS)
+	$(BIN)/python benches/peer_heapq.py
 
 bench-smoke: $(BUILT)
 	$(CARGO) bench --workspace --locked --bench '*' -- --test
-	$(BIN)/pytest benches $(ARGS)
+	$(BIN)/pytest benches --benchmark-disable $(ARGS)
 
 ci: lint test bench-smoke
 
@@ -87,7 +88,8 @@ $(GRPCURL):
 	GOBIN=$(dir $@) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
 
 soak: $(BUILT)
-	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -m soak --timeout=0 $(ARGS)
+	CSROUTE_COMMANDS=50000000 $(CARGO) test --locked -p csroute-engine --test long_run -- --nocapture
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/test_soak.py -m soak --timeout=0 $(ARGS)
 
 protos: $(TOOLS)
 	$(BIN)/python scripts/gen_protos.py
