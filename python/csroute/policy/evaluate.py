@@ -19,6 +19,7 @@ from csroute.policy.durations import Duration
 from csroute.policy.layers import After, AgentOrder, At, Gives, Rule, rules_of
 from csroute.policy.numbers import milli
 from csroute.policy.skills import Needs, Term
+from csroute.policy.urgency import ByDeadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -193,7 +194,8 @@ def classify(policy: Policy, ticket: Attributes, moved: Mapping[str, Rule | Othe
         needs=parts,
         steps=tuple(steps) or tuple((len(by_layer), step) for step in defaults.steps),
         clocks=clocks,
-        head_start_ms=sum(_head_start_ms(rule, clocks) for rule in those_with(_has_head_start)),
+        head_start_ms=sum(map(_fixed_ms, those_with(_fixed_ms)))
+        + sum(_by_deadline_ms(rule, clocks) for rule in those_with(_by_deadline)),
         slope_milli=1000 if slope is None else milli(slope, "slope", 0, 100_000),
         order=tuple(first(lambda rule: rule.order or None) or ("least_loaded", "longest_idle")),
         affinity=first(lambda rule: rule.affinity),
@@ -215,12 +217,14 @@ def classify(policy: Policy, ticket: Attributes, moved: Mapping[str, Rule | Othe
 def wait(policy: Policy, ticket: Attributes, waited: Duration) -> Waiting:
     """The ticket after that time in line, undisturbed: steps taken, moves made."""
     state = Waiting(classify(policy, ticket), waited.ms)
+    now_ms = 0
     while not state.overflow:
         untaken = [(at, index) for index, at in _due(state.found).items() if index not in state.taken]
         due = sorted((at, index) for at, index in untaken if at <= waited.ms)
         if not due:
             break
-        now_ms, index = due[0]
+        due_ms, index = due[0]
+        now_ms = max(now_ms, due_ms)
         part, step = state.found.steps[index]
         alerts = (*state.alerts, step.alert) if step.alert else state.alerts
         state = replace(state, taken=state.taken | {index}, alerts=alerts, overflow=step.overflow)
@@ -272,20 +276,18 @@ def _clocks(policy: Policy, uses: Sequence[ClockUse]) -> tuple[ClockTarget, ...]
     return tuple(found)
 
 
-def _has_head_start(gives: Gives) -> bool:
-    return gives.head_start not in {None, Duration(0)}
+def _fixed_ms(gives: Gives) -> int:
+    return gives.head_start.ms if isinstance(gives.head_start, Duration) else 0
 
 
-def _head_start_ms(gives: Gives, clocks: Sequence[ClockTarget]) -> int:
-    match gives.head_start:
-        case None:
-            return 0
-        case Duration(ms):
-            return ms
-        case by_deadline:
-            targets = {clock.name: clock.target_ms for clock in clocks}
-            target_ms = targets.get(by_deadline.clock.name)
-            return 0 if target_ms is None else by_deadline.otherwise.ms - target_ms
+def _by_deadline(gives: Gives) -> ByDeadline | None:
+    return gives.head_start if isinstance(gives.head_start, ByDeadline) else None
+
+
+def _by_deadline_ms(gives: Gives, clocks: Sequence[ClockTarget]) -> int:
+    found = _by_deadline(gives)
+    targets = {clock.name: clock.target_ms for clock in clocks}
+    return found.otherwise.ms - targets[found.clock.name] if found and found.clock.name in targets else 0
 
 
 def _all(needs: Iterable[Needs | None]) -> Needs:

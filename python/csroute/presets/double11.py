@@ -10,31 +10,7 @@ remembered owner (here: the preferred agent that the gateway names), two people 
 
 from typing import Literal
 
-from csroute.policy import (
-    Affinity,
-    After,
-    At,
-    Attr,
-    Attributes,
-    AutoAccept,
-    Channel,
-    Clock,
-    Detected,
-    Family,
-    Layer,
-    Limits,
-    Offer,
-    Otherwise,
-    Policy,
-    Rule,
-    Skill,
-    Skills,
-    detected,
-    hours,
-    minutes,
-    optional,
-    seconds,
-)
+from csroute.policy import *
 
 __all__ = ["Clocks", "Law", "Promise", "Rank", "S", "Speak", "Ticket", "Who", "Work", "policy"]
 
