@@ -314,7 +314,7 @@ class Router:
 
     @property
     def next_due_us(self) -> int | None:
-        """When the next timer is due, Unix µs; None: nothing will happen by itself."""
+        """No timer is due before this, Unix µs; None: nothing will happen by itself."""
         return self._core.next_due_us(_TENANT)
 
     def advance(self, by: Duration | timedelta | int | None = None, *, to: datetime | int | None = None) -> int:

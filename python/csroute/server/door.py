@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from csroute.config import Config
     from csroute.logs import CallLog
 
-__all__ = ["CALLER_KEY", "TENANT_KEY", "Door"]
+__all__ = ["CALLER_KEY", "TENANT_KEY", "Door", "deadline_us"]
 
 TENANT_KEY = "csroute-tenant"
 CALLER_KEY = "csroute-caller"
@@ -97,7 +97,7 @@ class Door:
             self._calls += 1
             try:
                 tenant, caller = who(context)
-                reply = await call(number, tenant, caller, request, _deadline_us(context))
+                reply = await call(number, tenant, caller, request, deadline_us(context))
                 if draining:
                     await self._on_drain(request)
             except Refused as no:
@@ -129,7 +129,7 @@ class Door:
 
         async def handle(request: bytes, context: Context) -> None:
             async def body(tenant: str, caller: str) -> None:
-                handle = await self._pump.call(opens, tenant, caller, request, _deadline_us(context))
+                handle = await self._pump.call(opens, tenant, caller, request, deadline_us(context))
                 try:
                     await context.send_initial_metadata(())  # the client knows: from here on nothing is missed
                     await self._follow(follows, tenant, caller, handle, self._writer(context))
@@ -149,7 +149,7 @@ class Door:
                 first = await context.read()
                 if first is grpc.aio.EOF:
                     raise self._no("FIELD_MISSING", "the first message of a Work stream names its session", "session")
-                opened = await self._pump.call(opens, tenant, caller, first, _deadline_us(context))
+                opened = await self._pump.call(opens, tenant, caller, first, deadline_us(context))
                 handle, opening = opened[:_HANDLE], opened[_HANDLE:]
                 write = _one_at_a_time(self._writer(context))
                 try:
@@ -194,7 +194,7 @@ class Door:
         async def read() -> None:
             await window.acquire()
             while (message := await context.read()) is not grpc.aio.EOF:
-                answers.put_nowait(self._pump.call(method, tenant, caller, message, _deadline_us(context)))
+                answers.put_nowait(self._pump.call(method, tenant, caller, message, deadline_us(context)))
                 await window.acquire()
 
         reader = asyncio.create_task(read())
@@ -271,7 +271,7 @@ class Door:
         return b""
 
 
-def _deadline_us(context: Context) -> int:
+def deadline_us(context: Context) -> int:
     """The caller's deadline, Unix µs; 0: none."""
     left_s = context.time_remaining()
     return 0 if left_s is None else int((time.time() + left_s) * 1e6)

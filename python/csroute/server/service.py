@@ -47,7 +47,7 @@ SERVICES = tuple(
 _METADATA_BYTES_MAX = 16_384
 _KEEPALIVE_MS = 30_000
 _ENDING_S = 2.0
-"""How long the last words of streams may take to leave."""
+"""How long the last words of calls and streams may take to leave, past the grace."""
 
 
 class Server:
@@ -101,7 +101,7 @@ class Server:
         self._log.info("draining", grace_s=grace_s)
         await self._health.enter_graceful_shutdown()
         self._node.drain(True)
-        stopping = asyncio.create_task(self._server.stop(grace_s))  # no new calls from here on
+        stopping = asyncio.create_task(self._server.stop(grace_s + _ENDING_S))  # no new calls from here on
         await asyncio.sleep(0)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._door.quiet(), grace_s)
