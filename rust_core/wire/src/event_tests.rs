@@ -49,7 +49,7 @@ fn kinds() -> Vec<(EventKind, Kind)> {
         (
             EventKind::Offered {
                 expires: 9,
-                reason: Box::new(reason().0),
+                reason: reason().0.into(),
                 context: context(),
             },
             Kind::Offered(pb::Offered {
@@ -60,7 +60,7 @@ fn kinds() -> Vec<(EventKind, Kind)> {
         ),
         (
             EventKind::Assigned {
-                reason: Some(Box::new(reason().0)),
+                reason: Some(reason().0.into()),
                 context: context(),
                 agent_context: context(),
                 waited: 77,
