@@ -53,33 +53,33 @@ class Config(BaseModel):
     """Where the Prometheus endpoint listens; "off": nowhere."""
     policy: str = ""
     """The default tenant's policy: a .py, a compiled policy's file, or a preset's name. Empty: none is installed."""
-    tenants: dict[str, str] = Field(default_factory=dict)
+    tenants: dict[str, str] = {}
     """Further tenants and their policies (in the file alone)."""
 
-    in_flight_max: int = Field(8192, ge=1, le=1_000_000)
+    in_flight_max: Annotated[int, Field(ge=1, le=1_000_000)] = 8192
     """Calls taken and not answered yet; past it: BUSY."""
-    tenants_max: int = Field(64, ge=1, le=65_536)
+    tenants_max: Annotated[int, Field(ge=1, le=65_536)] = 64
     """Tenants of a node; past it: TENANTS_FULL."""
-    ring_events_max: int = Field(262_144, ge=1024, le=67_108_864)
+    ring_events_max: Annotated[int, Field(ge=1024, le=67_108_864)] = 262_144
     """Events kept per tenant for those who watch."""
-    message_bytes_max: int = Field(4_194_304, ge=4096, le=268_435_456)
+    message_bytes_max: Annotated[int, Field(ge=4096, le=268_435_456)] = 4_194_304
     """The largest request; past it: MESSAGE_TOO_LARGE."""
-    watchers_max: int = Field(4096, ge=1, le=65_536)
+    watchers_max: Annotated[int, Field(ge=1, le=65_536)] = 4096
     """Watch and Work streams of a node."""
-    streams_max: int = Field(2048, ge=1, le=65_536)
+    streams_max: Annotated[int, Field(ge=1, le=65_536)] = 2048
     """Open streams of all kinds at this door; past it: BUSY."""
-    connection_calls_max: int = Field(1024, ge=1, le=65_536)
+    connection_calls_max: Annotated[int, Field(ge=1, le=65_536)] = 1024
     """Calls and streams at a time on one connection; more wait at the client."""
-    stream_window: int = Field(8, ge=1, le=1024)
+    stream_window: Annotated[int, Field(ge=1, le=1024)] = 8
     """Messages of one stream that are read and not answered yet."""
-    write_timeout_ms: int = Field(30_000, ge=10, le=3_600_000)
+    write_timeout_ms: Annotated[int, Field(ge=10, le=3_600_000)] = 30_000
     """A client that reads nothing for so long is cut."""
-    drain_grace_ms: int = Field(10_000, ge=0, le=600_000)
+    drain_grace_ms: Annotated[int, Field(ge=0, le=600_000)] = 10_000
     """On SIGTERM or SIGINT: how long what is in flight may take."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged; debug logs every call."""
-    rejections_logged_per_s: int = Field(20, ge=0, le=10_000)
+    rejections_logged_per_s: Annotated[int, Field(ge=0, le=10_000)] = 20
     """Rejections logged a second; the others are counted."""
 
 
