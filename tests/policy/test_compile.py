@@ -115,9 +115,11 @@ def test_there_are_no_maps_in_the_tables() -> None:
     assert len(seen) > 15
 
 
-def test_the_bounds_are_the_engines() -> None:
-    source = (ROOT / "rust_core/engine/src/limits.rs").read_text()
-    engine = {name: eval(value) for name, value in re.findall(r"pub const (\w+): \w+ = ([\d_ <]+);", source)}
+def test_the_bounds_are_the_engines_and_the_wires() -> None:
+    sources = "".join(
+        (ROOT / path).read_text() for path in ("rust_core/engine/src/limits.rs", "rust_core/wire/src/policy.rs")
+    )
+    theirs = {name: eval(value) for name, value in re.findall(r"const (\w+): \w+ = ([\d_ <]+);", sources)}
     mine = {name: value for name, value in vars(limits).items() if name.isupper()}
-    assert mine == {name: engine[name] for name in mine}
+    assert mine == {name: theirs[name] for name in mine}
     assert len(mine) > 15

@@ -9,6 +9,7 @@ from __future__ import annotations
 import types as python_types
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,8 @@ from csroute.policy.attributes import guesses_of
 from csroute.policy.compile import compile_policy
 from csroute.policy.evaluate import Class, classify, wait
 from csroute.policy.layers import rules_of
+from csroute.presets import double11
+from csroute.presets import double11_workload as workload
 from csroute.types import StepTaken, TicketState
 
 START_US = 1_700_000_000_000_000
@@ -335,3 +338,81 @@ def test_the_generated_policies_are_policies() -> None:
         for kind in kinds
         if not kind.startswith(tuple(known)) and "does nothing" not in kind and "has no target" not in kind
     }
+
+
+def test_the_double11_preset_reads_the_same() -> None:
+    router = Router(double11.policy, clock="virtual", start=START_US)
+    asked = list(islice(workload.tickets(5), 300))
+    for number, new in enumerate(asked):
+        router.route(Sent(f"t{number}", new.channel, customer=new.customer, attributes=new.attributes))
+    for waited_s in (0, 45, 100):
+        router.advance(to=START_US + waited_s * 1_000_000)
+        for number, new in enumerate(asked):
+            ticket = double11.Ticket(channel=new.channel, **new.attributes)  # type: ignore[arg-type]
+            expected, explained = wait(double11.policy, ticket, seconds(waited_s)), router.explain(f"t{number}")
+            assert explained.ticket.class_path == expected.found.path
+            assert list(explained.needs) == shown(expected.needs.groups)
+            assert explained.urgency_milli_us == expected.urgency_milli_us
+
+
+def test_what_check_passes_at_its_bounds_the_engine_takes() -> None:
+    long, year, most = "n" * 64, hours(24 * 365), milliseconds(10**12)
+    channels: Any = Literal[tuple(f"{number:064}" for number in range(16))]
+    values: Any = Literal[tuple(f"{number:0256}" for number in range(4096))]
+    texts = {f"{number:064}": Attr[str] for number in range(62)}
+    declared = {"channel": Attr[channels], long: Attr[values], **texts}
+
+    def wide(body: dict[str, Any]) -> None:
+        body.update(
+            {"__annotations__": declared, "__module__": __name__, long: optional()}, **dict.fromkeys(texts, optional())
+        )
+
+    wide_ticket: Any = python_types.new_class("Wide", (Attributes,), {}, wide)
+    clocks: Any = type("Many", (), {f"{number:064}": Clock(starts=long, stops="done") for number in range(32)})
+    clock = next(iter(vars(clocks).values()))
+    when: Condition = getattr(wide_ticket, long).is_(*getattr(wide_ticket, long).values)
+    for _ in range(3):
+        when = (when & wide_ticket.channel.present()) | wide_ticket.channel.missing()
+    group: Any = S.general.at_least(100)
+    for level in range(15):
+        group = group | S.spare.at_least(level + 1)
+    needs: Needs = group
+    for _ in range(7):
+        needs = needs & group
+    rule = Rule(
+        when & wide_ticket.channel.present(),
+        needs=needs & ~group,
+        head_start=-most,
+        slope=100,
+        steps=[After(hours(282 * number), boost=milliseconds(number + 1), alert=long) for number in range(31)]
+        + [At(clock, 0.001, boost=milliseconds(10**10))],
+        clocks=[clock.exactly(year, warn=[milliseconds(number + 1) for number in range(7)] + [year - milliseconds(1)])],
+        order=["least_loaded", "longest_idle", "best_level", "spare_generalists", "round_robin"],
+        affinity=Affinity(year, transfer_hold=year, needs=needs),
+        offer=Offer(hours(1)),
+        cost=100_000,
+        wrap_up=year,
+        decline_exclude=year,
+        fits=[Fit(S.general, milliseconds(3_906_250_000))] * 256,
+        why="w" * 1024,
+    )
+    rules = {long: rule, "rest": Otherwise()}
+    layers = [python_types.new_class(long, (Layer,), {}, partial(_fill, rules))]
+    layers += [
+        python_types.new_class(f"L{number}", (Layer,), {}, partial(_fill, {"rest": Otherwise()}))
+        for number in range(15)
+    ]
+    policy = Policy(
+        long,
+        attributes=wide_ticket,
+        skills=S,
+        clocks=clocks,
+        layers=layers,
+        channels={name: Channel(cost=100_000, limit=100_000) for name in wide_ticket.channel.values},
+        limits=Limits(waiting_max=2**32 - 1, closed_keep=year),
+        lost_grace=year,
+        suspend=year,
+        short_abandon=year,
+        answer_target=year,
+    )
+    Router(policy.compile(), clock="virtual", start=START_US)

@@ -504,5 +504,5 @@ def test_a_layer_too_wide_to_try_is_doubted(tmp_path: Path, monkeypatch: pytest.
         tmp_path, layer(VIP + "needs=S.general)", 'shop = Rule(Ticket.shop.is_("a"), needs=S.parcels)', REST)
     )
     assert shown([str(finding) for finding in load(path).check()], path) == [
-        "1: warning: Who: its tests combine in too many ways to try which rules are reached: test fewer attributes in one layer"
+        "1: warning: Who: its values and rules combine in too many ways to try which rules are reached: split it where it can be"
     ]

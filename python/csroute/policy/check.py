@@ -89,6 +89,8 @@ def _attributes(policy: Policy) -> Iterator[str]:
         yield f"there are {len(facts)}: at most {at.POLICY_ATTRIBUTES_MAX}"
     for fact in facts.values():
         yield from _text(f"{fact!r}'s name", fact.name, at.NAME_BYTES_MAX)
+        if len(fact.values) > at.VALUES_MAX:
+            yield f"{fact!r} has {len(fact.values)} values: at most {at.VALUES_MAX}, or any (str)"
         for value in fact.values:
             yield from _text(f"{fact!r}'s value", value, at.VALUE_BYTES_MAX)
     name = policy.attributes.__name__
@@ -145,12 +147,14 @@ def _layers(policy: Policy) -> Iterator[Finding]:
     if layers[0]._every:
         wrong = "the first layer's rules are the queues, and a ticket stands in one"
         yield Finding(layers[0]._origin, layers[0].__name__, f"{wrong}: leave out every=True, or put another first")
+    everything = [policy.defaults, *(rule for layer in layers for rule in rules_of(layer))]
+    targeted = {use.clock for gives in everything for use in gives.clocks if use.mode != "off"}
     for layer in layers:
         yield from _shape(layer)
         for rule in rules_of(layer):
-            yield from check_gives(policy, rule, layer)
+            yield from check_gives(policy, rule, layer, targeted)
         yield from _reached(layer)
-    yield from check_gives(policy, policy.defaults, None)
+    yield from check_gives(policy, policy.defaults, None, targeted)
     yield from _one_layer_each(policy)
     yield from _sums(policy)
 
@@ -181,8 +185,8 @@ def _reached(layer: type[Layer]) -> Iterator[Finding]:
     tried = reach(layer)
     rules = rules_of(layer)
     if tried is None:
-        wrong = "its tests combine in too many ways to try which rules are reached"
-        yield Finding(layer._origin, layer.__name__, f"{wrong}: test fewer attributes in one layer", warning=True)
+        wrong = "its values and rules combine in too many ways to try which rules are reached"
+        yield Finding(layer._origin, layer.__name__, f"{wrong}: split it where it can be", warning=True)
         return
     moved_to = _moved_to(layer)
     for place, rule in enumerate(rules):

@@ -1,6 +1,6 @@
-"""The engine's bounds that a policy can meet, by the names that they have in `rust_core/engine/src/limits.rs`.
+"""The bounds that a policy can meet, by the names that they have in the engine's and the wire's own sources.
 
-A test compares the two.
+A test compares them with `rust_core/engine/src/limits.rs` and `rust_core/wire/src/policy.rs`.
 """
 
 from __future__ import annotations
@@ -24,3 +24,7 @@ HEAD_START_MS_MAX = 1_000_000_000_000
 BOOST_MS_MAX = 10_000_000_000
 DURATION_MS_MAX = 31_536_000_000
 OFFER_TTL_MS_MAX = 3_600_000
+
+VALUES_MAX = 4096
+FITS_MAX = 256
+CONTEXT_BYTES_MAX = 1024

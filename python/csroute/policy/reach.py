@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from csroute.policy.layers import Layer
 
-__all__ = ["Reach", "depth", "reach", "tests"]
+__all__ = ["Reach", "depth", "lists", "reach", "tests"]
 
 TRIES_MAX = 1_000_000
 """Combinations × rules looked at, a second or so; a layer with more is not tried."""
@@ -47,6 +47,17 @@ def tests(condition: Condition) -> Iterator[Test]:
         case All(parts) | AnyHolds(parts):
             for part in parts:
                 yield from tests(part)
+
+
+def lists(condition: Condition) -> Iterator[tuple[object, ...]]:
+    """Every list in a condition: a test's values, what is joined."""
+    match condition:
+        case Test():
+            yield condition.values
+        case All(parts) | AnyHolds(parts):
+            yield parts
+            for part in parts:
+                yield from lists(part)
 
 
 def depth(condition: Condition) -> int:

@@ -11,11 +11,11 @@ from csroute.policy.durations import Duration
 from csroute.policy.layers import After, AgentOrder, At, Offer, Rule, rules_of
 from csroute.policy.numbers import milli
 from csroute.policy.policy import Finding
-from csroute.policy.reach import depth, tests
+from csroute.policy.reach import depth, lists, tests
 from csroute.policy.urgency import ByDeadline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from csroute.policy.attributes import Fact
     from csroute.policy.clocks import Clock, ClockUse
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from csroute.policy.policy import Policy
     from csroute.policy.skills import Needs
 
+    Targeted = Set[Clock]
+
 __all__ = ["check_gives"]
 
 NEEDS_GROUPS_MAX = 8
 """And-ed groups in one requirement; several layers' add up to more."""
-WHY_BYTES_MAX = 1024
-FITS_MAX = 256
 
 
-def check_gives(policy: Policy, gives: Gives, layer: type[Layer] | None) -> Iterator[Finding]:
-    """Everything wrong with a rule, or with the defaults (no layer)."""
-    for field, message in _problems(policy, gives, layer):
+def check_gives(policy: Policy, gives: Gives, layer: type[Layer] | None, targeted: Targeted) -> Iterator[Finding]:
+    """Everything wrong with a rule, or with the defaults (no layer). `targeted`: clocks with a target somewhere."""
+    for field, message in _problems(policy, gives, layer, targeted):
         yield Finding(gives.origin, f"{gives}: {field}", message)
 
 
-def _problems(policy: Policy, gives: Gives, layer: type[Layer] | None) -> Iterator[tuple[str, str]]:
+def _problems(policy: Policy, gives: Gives, layer: type[Layer] | None, targeted: Targeted) -> Iterator[tuple[str, str]]:
     if isinstance(gives, Rule):
         yield from (("when", message) for message in _condition(policy, gives))
-    if len(gives.why.encode()) > WHY_BYTES_MAX:
-        yield "why", f"it has {len(gives.why.encode())} bytes: at most {WHY_BYTES_MAX}"
+    if len(gives.why.encode()) > at.CONTEXT_BYTES_MAX:
+        yield "why", f"it has {len(gives.why.encode())} bytes: at most {at.CONTEXT_BYTES_MAX}"
     yield from _needs(policy, "needs", gives.needs)
-    yield from _urgency(policy, gives)
-    yield from _steps(policy, gives, layer)
+    yield from _urgency(policy, gives, targeted)
+    yield from _steps(policy, gives, layer, targeted)
     yield from _clocks(policy, gives)
     yield from _handing_over(policy, gives)
 
@@ -65,6 +65,9 @@ def _condition(policy: Policy, rule: Rule) -> Iterator[str]:
     nested = depth(rule.when)
     if nested > at.CONDITION_DEPTH_MAX:
         yield f"it nests {nested} deep, at most {at.CONDITION_DEPTH_MAX}: write it flatter"
+    widest = max(map(len, lists(rule.when)), default=0)
+    if widest > at.VALUES_MAX:
+        yield f"it lists {widest} values or conditions side by side: at most {at.VALUES_MAX}"
 
 
 def _needs(policy: Policy, field: str, needs: Needs | None) -> Iterator[tuple[str, str]]:
@@ -83,22 +86,20 @@ def _needs(policy: Policy, field: str, needs: Needs | None) -> Iterator[tuple[st
     yield from ((field, message) for message in _foreign(policy, (term.fact for term in terms if term.fact)))
 
 
-def _given_somewhere(policy: Policy, field: str, clock: Clock) -> Iterator[tuple[str, str]]:
-    """A clock that a rule reads: it must be the policy's, and have a target."""
+def _has_target(policy: Policy, field: str, clock: Clock, targeted: Targeted) -> Iterator[tuple[str, str]]:
+    """A clock that a rule reads: it must be the policy's, and some rule must give it a target."""
     if clock not in policy.declared_clocks():
         yield field, f"clock {clock.name or clock!r} is none of the policy's: declare it in the class given as clocks="
-        return
-    everyone = [rule for layer in policy.layers for rule in rules_of(layer)] + [policy.defaults]
-    if not any(use.clock is clock and use.mode != "off" for rule in everyone for use in rule.clocks):
+    elif clock not in targeted:
         right = f"give it one, like clocks=[Clocks.{clock.name}.within(minutes(3))]"
         yield field, f"clock {clock.name} has no target anywhere: {right}"
 
 
-def _urgency(policy: Policy, gives: Gives) -> Iterator[tuple[str, str]]:
+def _urgency(policy: Policy, gives: Gives, targeted: Targeted) -> Iterator[tuple[str, str]]:
     head = gives.head_start
     if isinstance(head, ByDeadline):
         yield from _duration("head_start: otherwise", head.otherwise, 0, at.HEAD_START_MS_MAX // 2)
-        yield from _given_somewhere(policy, "head_start", head.clock)
+        yield from _has_target(policy, "head_start", head.clock, targeted)
     else:
         yield from _duration("head_start", head, -at.HEAD_START_MS_MAX, at.HEAD_START_MS_MAX)
     if gives.slope is not None:
@@ -115,11 +116,11 @@ def _milli(field: str, value: float, low: int, high: int) -> Iterator[tuple[str,
 # --- Steps ------------------------------------------------------------------------------------------------------------
 
 
-def _steps(policy: Policy, gives: Gives, layer: type[Layer] | None) -> Iterator[tuple[str, str]]:
+def _steps(policy: Policy, gives: Gives, layer: type[Layer] | None, targeted: Targeted) -> Iterator[tuple[str, str]]:
     in_force = gives.needs
     for place, step in enumerate(gives.steps):
         field = f"steps[{place}]"
-        yield from _moment(policy, field, step)
+        yield from _moment(policy, field, step, targeted)
         yield from _needs(policy, f"{field}: needs", step.needs)
         yield from _duration(f"{field}: boost", step.boost, -at.BOOST_MS_MAX, at.BOOST_MS_MAX)
         for what, text in (("alert", step.alert), ("overflow", step.overflow)):
@@ -143,12 +144,12 @@ def _steps(policy: Policy, gives: Gives, layer: type[Layer] | None) -> Iterator[
             yield f"steps[{place}]", f"it is never taken: the ticket {gone} at {one.age}: put it before, or remove it"
 
 
-def _moment(policy: Policy, field: str, step: Step) -> Iterator[tuple[str, str]]:
+def _moment(policy: Policy, field: str, step: Step, targeted: Targeted) -> Iterator[tuple[str, str]]:
     if isinstance(step, After):
         yield from _duration(f"{field}: age", step.age, 0, at.DURATION_MS_MAX)
     elif isinstance(step, At):
         yield from _milli(f"{field}: share", step.share, 1, 1000)
-        yield from _given_somewhere(policy, field, step.clock)
+        yield from _has_target(policy, field, step.clock, targeted)
 
 
 def _move(gives: Gives, step: Step, layer: type[Layer] | None) -> Iterator[str]:
@@ -223,8 +224,8 @@ def _handing_over(policy: Policy, gives: Gives) -> Iterator[tuple[str, str]]:
         yield "cost", f"it is {gives.cost}: give 1 to {at.UNITS_MAX} units"
     yield from _duration("wrap_up", gives.wrap_up, 0, at.DURATION_MS_MAX)
     yield from _duration("decline_exclude", gives.decline_exclude, 1, at.DURATION_MS_MAX)
-    if len(gives.fits) > FITS_MAX:
-        yield "fits", f"there are {len(gives.fits)}: at most {FITS_MAX}"
+    if len(gives.fits) > at.FITS_MAX:
+        yield "fits", f"there are {len(gives.fits)}: at most {at.FITS_MAX}"
     for place, fit in enumerate(gives.fits):
         yield from _needs(policy, f"fits[{place}]", fit.skill)
         yield from _duration(f"fits[{place}]", fit.ahead, -at.HEAD_START_MS_MAX, at.HEAD_START_MS_MAX)
