@@ -7,12 +7,13 @@ engine.events     # all events so far
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from google.rpc import error_details_pb2, status_pb2
 
 from csroute._csroute import Core, Rejected, methods
-from csroute.v1 import agent_pb2, event_pb2, policy_pb2, ticket_pb2
+from csroute.v1 import agent_pb2, event_pb2, explain_pb2, policy_pb2, ticket_pb2
 from tests.oracle import OracleRejection
 
 __all__ = ["RealEngine"]
@@ -27,6 +28,7 @@ REPLIES: dict[str, Any] = {
     "InstallPolicy": policy_pb2.InstallPolicyReply,
     "GetTicket": ticket_pb2.Ticket,
     "ListTickets": ticket_pb2.ListTicketsReply,
+    "Explain": explain_pb2.ExplainReply,
     "ListAgents": agent_pb2.ListAgentsReply,
 }
 
@@ -43,11 +45,12 @@ def code_of(status: status_pb2.Status) -> str:
 class RealEngine:
     """`csroute._csroute.Core`, one tenant of it."""
 
-    def __init__(self, snapshot: bytes | None = None) -> None:
+    def __init__(self, snapshot: bytes | None = None, events: Sequence[event_pb2.Event] = ()) -> None:
+        """With a snapshot and the events until then: goes on from there."""
         self.core = Core()
-        self.seen = 0
         self.said = ""
-        self.events: list[event_pb2.Event] = []
+        self.events = list(events)
+        self.seen = len(self.events)
         if snapshot is not None:
             self.core.restore(TENANT, snapshot)
 

@@ -11,8 +11,8 @@ what is remembered, `router.py` the life of tickets, `settling.py` agents and ma
 Conventions: where DESIGN.md can be read in more than one way, this is the way it is read here.
 
 Events
-- session: the agent's after the change; empty once it is offline, also in the Queued and Closed that follow.
-  PresenceChanged(offline): the one it left.
+- session: the agent's after the change. While it goes offline, all that this does tells the session it leaves
+  (PresenceChanged, Queued, Closed); afterwards, at a grace's end too, none.
 - agent and attempt: Offered, Assigned, Completed, Closed, Cancelled (when offered), Queued (from an agent),
   Transferred, Marked; ExclusionEnded and HoldEnded: the agent alone; all others: neither.
 - class: Transferred the old, its Queued the new; StepTaken the step's own; Classified the new.
@@ -27,7 +27,7 @@ Classes
   presence if not 0.
 - install: empty classes go first; then tickets one by one: class, Classified, steps. Ended tickets have no class.
 - whose policy: for a step's move and a transfer the ticket's; for an update, a supervisor's move, limits and graces
-  the current one.
+  the current one. Forgetting is due when a ticket ended + the current closed_keep_ms.
 - transfer: to an agent the class as it was; to a requirement its rules as they were; to a queue natural, replaced.
 - an update's checks are of the attributes as they would be; a required guess below its threshold is there.
 - a step's move that finds no room for its class: the step is taken, the class stays.

@@ -117,7 +117,7 @@ class Commands(Timers):
         if ticket.state != WAITING:
             raise OracleRejection("WRONG_STATE")
         ticket.state = SUSPENDED
-        ticket.due_us = ceil_ms(self.now_us + ticket.ticket_class.policy.table.suspend_ms * 1000)
+        ticket.due_us = ceil_ms(self.now_us + self.current_policy.table.suspend_ms * 1000)
         self.raised(ticket, suspended=pb.Suspended(until_us=ticket.due_us))
         return False, ticket
 
@@ -180,17 +180,13 @@ class Commands(Timers):
         elif to == "queue":
             if request.queue not in policy.queues:
                 raise OracleRejection("QUEUE_UNKNOWN")
-            ticket_class = self.class_of(
-                ticket, policy, replace=lambda applied: policy.replaced(applied, 0, request.queue)
-            )
+            ticket_class = self.class_of(ticket, policy, replace=policy.replacing(0, request.queue))
             event = pb.Transferred(queue=request.queue)
         else:
             asked = request.requirement
             groups = tuple(tuple(Entry(e.skill, e.level or 1) for e in group.skills) for group in asked.needs)
             needs = Needs(groups, tuple(Entry(e.skill, e.level or 1) for e in asked.none_of))
-            ticket_class = self.class_of(
-                ticket, policy, replace=lambda _: ticket.ticket_class.applied, requirement=needs
-            )
+            ticket_class = self.class_of(ticket, policy, replace=lambda _: ticket_class.applied, requirement=needs)
             event = pb.Transferred(requirement=True)
         ticket.answered.add(("transfer",))
         self.raised(ticket, ticket.agent, transferred=event)
@@ -265,7 +261,7 @@ class Commands(Timers):
         if not self.has_room(agent, ticket.ticket_class):
             raise OracleRejection("NO_CAPACITY")
         reason = self.urgency(ticket, agent)
-        reason.supervisor, reason.preferred = True, agent is ticket.preferred
+        reason.supervisor = True
         self.match(ticket, agent, reason)
         return False, ticket
 
@@ -277,7 +273,7 @@ class Commands(Timers):
             raise OracleRejection("QUEUE_UNKNOWN")
         if request.queue == ticket.ticket_class.queue:
             return True, ticket
-        to = self.class_of(ticket, policy, replace=lambda applied: policy.replaced(applied, 0, request.queue))
+        to = self.class_of(ticket, policy, replace=policy.replacing(0, request.queue))
         self.change_class(ticket, to, MOVED)
         return False, ticket
 
@@ -395,21 +391,19 @@ class Commands(Timers):
         policy = Policy(data)
         self.policy = policy
         self.drop_empty_classes()
-        tickets = sorted(self.tickets.values(), key=lambda ticket: ticket.sequence) if reclassify else []
-        for ticket in tickets:
+        self.raised(policy_installed=pb.PolicyInstalled(name=policy.table.name))
+        place, reclassified = len(self.events) - 1, 0
+        for ticket in sorted(self.tickets.values(), key=lambda ticket: ticket.sequence) if reclassify else []:
             if ticket.state in OPEN and ticket.state != WRAPPING:
                 try:
                     check_required(policy, ticket.attributes)
                     check_values(policy, ticket.attributes)
-                    self.promised[ticket] = self.class_of(ticket, policy)
+                    to = self.class_of(ticket, policy)
                 except OracleRejection:
                     continue
-        changes = {ticket: to for ticket, to in self.promised.items() if to is not ticket.ticket_class}
-        reclassified = len(changes)
-        self.raised(policy_installed=pb.PolicyInstalled(name=policy.table.name, reclassified=reclassified))
-        for ticket, to in changes.items():
-            self.change_class(ticket, to, None if ticket.state in HELD else INSTALLED)
-        self.promised.clear()
+                reclassified += to is not ticket.ticket_class
+                self.change_class(ticket, to, None if ticket.state in HELD else INSTALLED)
+        self.events[place].policy_installed.reclassified = reclassified
         return reclassified
 
 

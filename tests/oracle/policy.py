@@ -7,13 +7,24 @@ True
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from csroute.v1 import policy_pb2 as pb
 
-__all__ = ["Applied", "Entry", "Needs", "Policy", "Requirement", "Step", "Target", "TicketClass"]
+__all__ = [
+    "Applied",
+    "Entry",
+    "Needs",
+    "Policy",
+    "Replace",
+    "Requirement",
+    "Step",
+    "Target",
+    "TicketClass",
+    "naturally",
+]
 
 # For each layer the indexes of the rules that apply.
 Applied = tuple[tuple[int, ...], ...]
@@ -64,6 +75,8 @@ class Needs:
 
 
 Requirement = Needs | None
+# From the rules that apply naturally to those of a moved ticket.
+Replace = Callable[[Applied], Applied]
 
 
 @dataclass(frozen=True)
@@ -178,10 +191,10 @@ class Policy:
             applied.append(tuple(hits or otherwise) if layer.every else tuple((hits or otherwise)[:1]))
         return tuple(applied)
 
-    def replaced(self, applied: Applied, layer: int, rule: str) -> Applied:
-        """The same with one layer's rule replaced."""
+    def replacing(self, layer: int, rule: str) -> Replace:
+        """The same rules with one layer's replaced by this one."""
         index = [each.name for each in self.table.layers[layer].rules].index(rule)
-        return (*applied[:layer], (index,), *applied[layer + 1 :])
+        return lambda applied: (*applied[:layer], (index,), *applied[layer + 1 :])
 
     def make_class(
         self, applied: Applied, facts: Mapping[str, str], channel: str, own: Iterable[Entry], requirement: Requirement
@@ -201,10 +214,6 @@ class Policy:
             members[need.skill, need.attribute] = value
             return Entry(f"{need.skill}[{value}]", need.level or 1) if value else None
 
-        for each in effects:
-            for need in _all_needs(each):
-                entry(need)
-
         def needs(given: pb.NeedsTable) -> Needs:
             groups = tuple(tuple(e for e in map(entry, group.any_of) if e) for group in given.groups)
             return Needs(groups, tuple(e for e in map(entry, given.none_of) if e))
@@ -217,9 +226,9 @@ class Policy:
                 own_needs, given.boost_ms, given.alert, given.overflow_to, given.move_to,
             )  # fmt: skip
 
-        def fill(*names: str) -> list[pb.Effects]:
-            """The applied rules that give one of these fields; the defaults if none does."""
-            return [each for each in effects if _gives(each, *names)] or [defaults] * _gives(defaults, *names)
+        def fill(name: str) -> list[pb.Effects]:
+            """The applied rules that give a field; the defaults if none does."""
+            return [each for each in effects if _gives(each, name)] or [defaults] * _gives(defaults, name)
 
         def first(name: str, otherwise: T) -> T:
             given = fill(name)
@@ -240,9 +249,9 @@ class Policy:
         uses = [use for each in fill("clocks") for use in each.clocks]
         for name in self.clocks:
             made.clocks.update(_combined([use for use in uses if use.clock == name]))
-        for each in fill("head_start_ms", "by_deadline"):
-            made.head_start_ms += each.head_start_ms
-            if each.HasField("by_deadline") and each.by_deadline.clock in made.clocks:
+        made.head_start_ms = sum(each.head_start_ms for each in fill("head_start_ms"))
+        for each in fill("by_deadline"):
+            if each.by_deadline.clock in made.clocks:
                 made.head_start_ms += each.by_deadline.otherwise_ms - made.clocks[each.by_deadline.clock].target_ms
         for fit in [fit for each in fill("fits") for fit in each.fits]:
             skill = entry(fit.skill)
@@ -262,6 +271,11 @@ class Policy:
         return made
 
 
+def naturally(applied: Applied) -> Applied:
+    """Nothing is replaced."""
+    return applied
+
+
 def _holds(condition: pb.Condition, facts: Mapping[str, str]) -> bool:
     node = condition.WhichOneof("node")
     if node == "all":
@@ -276,18 +290,9 @@ def _holds(condition: pb.Condition, facts: Mapping[str, str]) -> bool:
     return (value in test.values) == (test.op == pb.Test.OP_IN)
 
 
-def _all_needs(effects: pb.Effects) -> Iterable[pb.Need]:
-    """Every need that a rule states anywhere, in force or not."""
-    tables = [effects.needs, effects.affinity.needs, *(step.needs for step in effects.steps)]
-    for table in tables:
-        yield from (need for group in table.groups for need in group.any_of)
-        yield from table.none_of
-    yield from (fit.skill for fit in effects.fits)
-
-
-def _gives(effects: pb.Effects, *names: str) -> bool:
+def _gives(effects: pb.Effects, name: str) -> bool:
     """A list gives something if it is not empty, a number without presence if it is not 0, others if they are set."""
-    return any(each.name in names for each, _ in effects.ListFields())
+    return any(each.name == name for each, _ in effects.ListFields())
 
 
 def _combined(uses: list[pb.ClockUse]) -> dict[str, Target]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from csroute.v1 import event_pb2 as pb
 
-from .policy import Applied, Entry, Policy, Requirement, TicketClass
+from .policy import Entry, Policy, Replace, Requirement, TicketClass, naturally
 from .state import (
     ACTIVE,
     CANCELLED,
@@ -55,8 +54,6 @@ class Router:
         self.classes: dict[int, TicketClass] = {}
         self.ended: list[Ticket] = []
         self.ticket_count = self.agent_count = self.login_count = self.session_count = self.assignment_count = 0
-        # While a policy is being installed: the classes found for tickets that have still to change.
-        self.promised: dict[Ticket, TicketClass] = {}
         # While catching up in `resume`: no offer ends before this.
         self.not_before_us = 0
 
@@ -95,7 +92,7 @@ class Router:
         attributes: dict[str, tuple[str, int]],
         own: list[Entry],
         *,
-        replace: Callable[[Applied], Applied] = lambda applied: applied,
+        replace: Replace = naturally,
         requirement: Requirement = None,
     ) -> TicketClass:
         """The class of these, numbered; CHANNEL_UNKNOWN, CLASSES_FULL."""
@@ -121,7 +118,7 @@ class Router:
         policy: Policy,
         attributes: dict[str, tuple[str, int]] | None = None,
         *,
-        replace: Callable[[Applied], Applied] = lambda applied: applied,
+        replace: Replace = naturally,
         requirement: Requirement = None,
     ) -> TicketClass:
         """The class that a known ticket would have."""
@@ -134,7 +131,6 @@ class Router:
 
     def drop_empty_classes(self) -> None:
         used = {ticket.ticket_class.number for ticket in self.tickets.values() if ticket.state in OPEN}
-        used |= {each.number for each in self.promised.values()}
         self.classes = {number: each for number, each in self.classes.items() if number in used}
 
     @property
@@ -255,9 +251,7 @@ class Router:
         elif step.move_to:
             policy = ticket.ticket_class.policy
             try:
-                to = self.class_of(
-                    ticket, policy, replace=lambda applied: policy.replaced(applied, step.layer, step.move_to)
-                )
+                to = self.class_of(ticket, policy, replace=policy.replacing(step.layer, step.move_to))
             except OracleRejection:
                 to = ticket.ticket_class
             self.change_class(ticket, to, STEP)
@@ -321,7 +315,7 @@ class Router:
             self.exclude(ticket, agent)
 
     def close(self, ticket: Ticket) -> None:
-        agent = self.leave_agent(ticket)
+        agent = ticket.agent = self.leave_agent(ticket)
         self.end(ticket, CLOSED, ticket.outcome)
         self.raised(ticket, agent, closed=pb.Closed(outcome=ticket.outcome))
 

@@ -213,8 +213,7 @@ class Settling(Router):
         ticket.answered.add(("accept",))
         self.assignment_count += 1
         agent.last_assignment = self.assignment_count
-        if event.HasField("reason"):
-            event.context = ticket.sent.context
+        event.context = ticket.sent.context
         event.waited_ms = (self.now_us - ticket.arrival_us) // 1000
         self.raised(ticket, agent, assigned=event)
         self.moment(ticket, "assignment")
