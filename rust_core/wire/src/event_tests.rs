@@ -9,6 +9,7 @@ use crate::pb::csroute::v1 as pb;
 use crate::pb::csroute::v1::event::Kind;
 use crate::view::tests::reason;
 
+#[allow(clippy::too_many_lines)]
 fn kinds() -> Vec<(EventKind, Kind)> {
     let context = || Some(Bytes::from(&b"context"[..]));
     let text = || "x".repeat(130);

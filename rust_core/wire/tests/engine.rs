@@ -127,7 +127,9 @@ impl Door {
                 .and_then(|command| self.engine.apply(&command, &mut events));
             replies.push(&write, &self.engine, result);
         }
-        events.iter().for_each(|event| encode_event(event, 1, &mut self.events));
+        for event in &events {
+            encode_event(event, 1, &mut self.events);
+        }
         replies.finish()
     }
 
