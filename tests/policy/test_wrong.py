@@ -137,6 +137,18 @@ ERRORS = {
         + policy(layers="[Who, Ask, Pay]"),
         ["4: Pay.all: clocks: Ask.all sets reply with exactly() or off() too: keep those for a clock in one layer"],
     ),
+    "two rules at once that override a clock": (
+        layer(
+            VIP + "clocks=[Clocks.reply.exactly(minutes(1))])",
+            "shop = Rule(Ticket.shop.present(), clocks=[Clocks.reply.off()])",
+            "others = Otherwise()",
+            name="Rank",
+            options=", every=True",
+        ),
+        [
+            "3: Rank.shop: clocks: Rank.vip sets reply with exactly() or off() too, and both can hold: say it in one of them"
+        ],
+    ),
     "33 steps for one ticket": (
         layer("others = Otherwise(steps=[After(seconds(n), boost=seconds(n)) for n in range(33)])"),
         ["3: layers: one ticket can get 33 of steps, all layers together: at most 32"],
@@ -432,6 +444,7 @@ WARNINGS = {
             "2: warning: Who.vip: slope: slopes differ between tickets, so that in overload the flatter ones can wait without end: head starts bound how long anyone is overtaken"
         ],
     ),
+    "equal slopes": (layer(VIP + "slope=2)", REST.replace(")", ", slope=2)")), []),
     "a winner that hides a field": (
         layer(
             VIP + "cost=5)",

@@ -20,8 +20,9 @@ from csroute.policy.rules import check_gives
 from csroute.policy.skills import Family, skills_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from csroute.policy.clocks import Clock
     from csroute.policy.layers import Layer
     from csroute.policy.policy import Policy
 
@@ -204,6 +205,13 @@ def _reached(layer: type[Layer]) -> Iterator[Finding]:
             if _gives(rules[first], name) and _gives(rules[second], name):
                 wrong = f"{rules[first]} gives {name} too, and both can hold; then the first alone counts"
                 yield Finding(rules[second].origin, f"{rules[second]}: {name}", wrong, warning=True)
+        for clock in sorted(_overridden(rules[first]) & _overridden(rules[second]), key=lambda clock: clock.name):
+            wrong = f"{rules[first]} sets {clock.name} with exactly() or off() too, and both can hold"
+            yield Finding(rules[second].origin, f"{rules[second]}: clocks", f"{wrong}: say it in one of them")
+
+
+def _overridden(gives: Gives) -> set[Clock]:
+    return {use.clock for use in gives.clocks if use.mode != "within"}
 
 
 def _gives(gives: Gives, name: str) -> bool:
@@ -226,12 +234,7 @@ def _one_layer_each(policy: Policy) -> Iterator[Finding]:
     for clock in policy.declared_clocks():
         owner = None
         for layer in policy.layers:
-            overriding = (
-                rule
-                for rule in rules_of(layer)
-                if any(use.clock is clock and use.mode != "within" for use in rule.clocks)
-            )
-            first = next(overriding, None)
+            first = next((rule for rule in rules_of(layer) if clock in _overridden(rule)), None)
             if owner and first:
                 wrong = f"{owner} sets {clock.name} with exactly() or off() too"
                 yield Finding(first.origin, f"{first}: clocks", f"{wrong}: keep those for a clock in one layer")
@@ -285,7 +288,7 @@ def _doubts(policy: Policy) -> Iterator[Finding]:
             yield Finding(policy.defaults.origin, f"defaults: {name}", f"{wrong}: {right}", warning=True)
     for layer in policy.layers[1:]:
         yield from _guards(layer)
-    yield from _slopes(policy, rules)
+    yield from _slopes(policy)
 
 
 def _guards(layer: type[Layer]) -> Iterator[Finding]:
@@ -301,11 +304,14 @@ def _guards(layer: type[Layer]) -> Iterator[Finding]:
                 yield Finding(rule.origin, f"{rule}: needs", f"{wrong}: {right}", warning=True)
 
 
-def _slopes(policy: Policy, rules: Iterable[Gives]) -> Iterator[Finding]:
-    given = {rule: rule.slope for rule in rules if rule.slope is not None}
-    slopes = {1 if policy.defaults.slope is None else policy.defaults.slope, *given.values()}
-    steepest = max(given, key=lambda rule: given[rule], default=None)
-    if steepest and len(slopes) > 1:
+def _slopes(policy: Policy) -> Iterator[Finding]:
+    owner = next((layer for layer in policy.layers if any(_gives(rule, "slope") for rule in rules_of(layer))), None)
+    if owner is None:
+        return
+    usual = 1 if policy.defaults.slope is None else policy.defaults.slope
+    slopes = {rule: usual if rule.slope is None else rule.slope for rule in rules_of(owner)}
+    steepest = max(slopes, key=lambda rule: slopes[rule])
+    if len(set(slopes.values())) > 1:
         wrong = "slopes differ between tickets, so that in overload the flatter ones can wait without end"
         right = "head starts bound how long anyone is overtaken"
         yield Finding(steepest.origin, f"{steepest}: slope", f"{wrong}: {right}", warning=True)
