@@ -18,8 +18,8 @@ use crate::{Code, Engine, Micros, Millis, Rejection, limits};
 /// What makes a class.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ClassKey {
-    /// The policy's number.
-    pub(crate) policy: u32,
+    /// The policy's version.
+    pub(crate) policy: u64,
     pub(crate) channel: u8,
     pub(crate) applied: Applied,
     /// The values that pick members of families, by attribute; missing ones are not there.

@@ -32,10 +32,10 @@ struct Image {
     format: u32,
     now: Micros,
     sequence: u64,
-    policies_installed: u32,
-    current: Option<u32>,
-    /// By number: the current one and those that classes still have.
-    policies: BTreeMap<u32, PolicySpec>,
+    /// The current policy's version.
+    current: Option<u64>,
+    /// By version: the current one and those that classes still have.
+    policies: BTreeMap<u64, PolicySpec>,
     /// All channels, moments and clocks met, in order: bits in records go by their numbers.
     channels: Vec<SmolStr>,
     moments: Vec<SmolStr>,
@@ -57,7 +57,7 @@ struct Image {
 
 #[derive(Serialize, Deserialize)]
 struct ClassImage {
-    policy: u32,
+    policy: u64,
     channel: u8,
     applied: Vec<(u8, u16)>,
     picks: Vec<(SmolStr, SmolStr)>,
@@ -218,7 +218,7 @@ impl Engine {
             .chain(self.classes.iter().map(|(_, class)| &class.tables))
         {
             policies
-                .entry(tables.number)
+                .entry(tables.spec.version)
                 .or_insert_with(|| PolicySpec::clone(&tables.spec));
         }
         for (number, class) in self.classes.iter() {
@@ -285,8 +285,7 @@ impl Engine {
             format: FORMAT,
             now: self.now,
             sequence: self.sequence,
-            policies_installed: self.policies_installed,
-            current: self.policy.as_ref().map(|policy| policy.number),
+            current: self.policy.as_ref().map(|policy| policy.spec.version),
             policies,
             channels: names(&self.channel_names),
             moments: names(&self.moments),
@@ -449,8 +448,8 @@ impl Engine {
             };
         }
         let mut tables = BTreeMap::new();
-        for (number, spec) in image.policies {
-            tables.insert(number, Arc::new(Tables::new(number, Arc::new(spec))?));
+        for (version, spec) in image.policies {
+            tables.insert(version, Arc::new(Tables::new(Arc::new(spec))?));
         }
         if let Some(current) = image.current {
             let current = Arc::clone(tables.get(&current).ok_or_else(|| damaged("its policy is missing"))?);
@@ -473,7 +472,6 @@ impl Engine {
         }
         self.dirty = crate::settle::Dirty::default();
         self.sequence = image.sequence;
-        self.policies_installed = image.policies_installed;
         self.ticket_sequence = image.ticket_sequence;
         self.agents_made = image.agents_made;
         self.agents_seen = image.agents_seen;

@@ -13,9 +13,17 @@ const CHANNEL_NAMES_MAX: usize = 64;
 
 impl Engine {
     pub(crate) fn install(&mut self, spec: &Arc<PolicySpec>, reclassify: bool) -> Result<Answer, Rejection> {
-        let tables = Arc::new(Tables::new(self.policies_installed + 1, Arc::clone(spec))?);
+        // The same policy again, or one that tickets still have: the same tables, so the same classes.
+        let known = self
+            .policy
+            .iter()
+            .chain(self.classes.iter().map(|(_, class)| &class.tables));
+        let known = known
+            .into_iter()
+            .find(|tables| tables.spec.version == spec.version)
+            .cloned();
+        let tables = known.map_or_else(|| Tables::new(Arc::clone(spec)).map(Arc::new), Ok)?;
         self.check_names(spec)?;
-        self.policies_installed += 1;
         self.make_current(&tables);
         self.drop_empty_classes();
         self.emit(

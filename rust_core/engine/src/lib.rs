@@ -124,7 +124,6 @@ pub struct Engine {
     /// Events of the call under way.
     out: Vec<Event>,
     policy: Option<Arc<Tables>>,
-    policies_installed: u32,
 
     skill_names: Names,
     channel_names: Names,
@@ -180,7 +179,6 @@ impl Engine {
             sequence: 0,
             out: Vec::new(),
             policy: None,
-            policies_installed: 0,
             skill_names: Names::default(),
             channel_names: Names::default(),
             clock_names: Names::default(),

@@ -280,7 +280,7 @@ impl Engine {
         let simple = picks.is_empty() && own.is_empty() && moved.is_none();
         (
             ClassKey {
-                policy: tables.number,
+                policy: tables.spec.version,
                 channel,
                 applied,
                 picks,

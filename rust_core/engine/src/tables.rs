@@ -79,8 +79,6 @@ struct Layer {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    /// How many policies were installed before it, + 1.
-    pub(crate) number: u32,
     pub(crate) spec: Arc<PolicySpec>,
     attributes: FxHashMap<SmolStr, u16>,
     values: Vec<FxHashMap<SmolStr, Value>>,
@@ -93,7 +91,7 @@ fn invalid(what: impl Into<String>, message: impl Into<String>) -> Rejection {
 
 impl Tables {
     /// Checks a policy whole and indexes it.
-    pub(crate) fn new(number: u32, spec: Arc<PolicySpec>) -> Result<Self, Rejection> {
+    pub(crate) fn new(spec: Arc<PolicySpec>) -> Result<Self, Rejection> {
         check(&spec)?;
         let mut attributes = FxHashMap::default();
         let mut values = Vec::new();
@@ -121,7 +119,6 @@ impl Tables {
             );
         }
         let mut tables = Self {
-            number,
             attributes,
             values,
             layers: Vec::new(),

@@ -13,14 +13,19 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 
 use csroute_engine::view::{AgentFilter, TicketFilter};
-use csroute_engine::{Command, Engine, Event, EventKind, TicketState};
-use walk::{Rng, apply, later, peek, started, with_command};
+use csroute_engine::{Answer, Command, Engine, Event, EventKind, Rejection, TicketState};
+use walk::{Rng, later, peek, started, with_command};
 
 fn env(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()
         .and_then(|value| value.parse().ok())
         .unwrap_or(default)
+}
+
+fn apply(engine: &mut Engine, now: i64, command: &Command<'_>, events: &mut Vec<Event>) -> Result<Answer, Rejection> {
+    engine.begin(now, events)?;
+    engine.apply(command, events)
 }
 
 /// What the events said so far, kept apart from the engine.

@@ -1,6 +1,9 @@
 //! Random commands from a seed: the same seed, the same commands on every machine. Small spaces of ids and times, so
 //! that everything collides: many tickets for few agents, due times hit to the microsecond.
 
+#[allow(dead_code)]
+mod rng;
+
 use std::sync::Arc;
 
 use csroute_engine::command::{AgentSpec, Attribute, SkillLevel, Submit, TransferTo};
@@ -8,32 +11,8 @@ use csroute_engine::policy::{
     AffinitySpec, AgentOrder, AttributeSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects, FitSpec,
     LayerSpec, Need, Needs, OfferSpec, Op, PolicyLimits, PolicySpec, RuleSpec, StepMoment, StepSpec,
 };
-use csroute_engine::{Answer, Command, Engine, Event, Presence, Rejection};
-
-/// `SplitMix64` (Steele, Lea, Flood 2014).
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize]
-    }
-
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
+use csroute_engine::{Command, Engine, Event, Presence};
+pub use rng::Rng;
 
 fn need(skill: &str, level: u8) -> Need {
     Need {
@@ -479,15 +458,4 @@ pub fn started(which: u64, events: &mut Vec<Event>) -> Engine {
         )
         .expect("the policy is sound");
     engine
-}
-
-/// Applies one command at a time.
-pub fn apply(
-    engine: &mut Engine,
-    now: i64,
-    command: &Command<'_>,
-    events: &mut Vec<Event>,
-) -> Result<Answer, Rejection> {
-    engine.begin(now, events)?;
-    engine.apply(command, events)
 }
