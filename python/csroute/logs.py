@@ -58,7 +58,7 @@ def configure_logs(level: str, file: TextIO = sys.stderr) -> None:
 
 
 class CallLog:
-    """Logs rejected calls, at most `per_s_max` a second."""
+    """Logs rejected calls, at most `per_s_max` a second; at debug level every call."""
 
     def __init__(self, per_s_max: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = structlog.get_logger("csroute.server")
@@ -90,6 +90,10 @@ class CallLog:
             **subjects(path, request),
             **more,
         )
+
+    def called(self, path: str, tenant: str, caller: str, request: bytes) -> None:
+        """One call that was answered."""
+        self._log.debug("called", method=path, tenant=tenant, caller=caller, **subjects(path, request))
 
 
 def subjects(path: str, request: bytes) -> dict[str, str]:

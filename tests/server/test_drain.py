@@ -38,11 +38,6 @@ async def test_stopping_answers_what_is_in_flight_and_ends_streams() -> None:
             no = await rejected(_to_the_end(ended))
             assert (no.name, no.retryable) == ("DRAINING", True)
         await stopping
-        rig.server.stop = _nothing  # type: ignore[method-assign]  # once is enough
-
-
-async def _nothing(grace_s: float | None = None) -> None:
-    del grace_s
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from csroute.errors import StateError
@@ -158,6 +159,33 @@ def test_rejections_are_logged_up_to_a_rate(lines: Any) -> None:
 def test_the_standard_librarys_lines_are_json_too(lines: Any) -> None:
     logging.getLogger("grpc").warning("the channel %s", "broke")
     assert (lines()[0]["event"], lines()[0]["level"]) == ("the channel broke", "warning")
+
+
+async def test_at_debug_every_call_is_logged() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with running(log_level="debug") as rig:
+            await rig.route("t1")
+    called = [line for line in lines if line["event"] == "called"]
+    assert [(line["method"], line["ticket"]) for line in called] == [("/csroute.v1.RoutingService/Route", "t1")]
+
+
+async def test_a_node_that_failed_is_not_serving() -> None:
+    async with running() as rig:
+        health: Any = health_pb2_grpc.HealthStub(rig.channel)
+        await rig.server.failed()
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+        node = rig.server._node
+        rig.server._node = Failed()  # type: ignore[assignment]
+        await rig.server.failed()
+        assert (
+            await health.Check(health_pb2.HealthCheckRequest())
+        ).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        rig.server._node = node
+
+
+class Failed:
+    def metrics(self) -> bytes:
+        return b'{"failed": true}'
 
 
 @pytest.mark.parametrize(

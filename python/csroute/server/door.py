@@ -18,13 +18,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from csroute import _csroute
-from csroute.errors import DETAILS_KEY, rejection
+from csroute.errors import DETAILS_KEY, InternalError, rejection
 from csroute.server.pump import Pump, Refused
 from csroute.v1 import agent_pb2
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from csroute.config import Config
     from csroute.logs import CallLog
 
-__all__ = ["CALLER_KEY", "TENANT_KEY", "Door", "deadline_us"]
+__all__ = ["CALLER_KEY", "TENANT_KEY", "Door", "Listener", "deadline_us"]
 
 TENANT_KEY = "csroute-tenant"
 CALLER_KEY = "csroute-caller"
@@ -48,13 +48,24 @@ Handler = Any  # grpc.RpcMethodHandler, likewise
 Write = Callable[[bytes], Awaitable[None]]
 
 
+class Listener(Protocol):
+    """Who wants to know what came through the door."""
+
+    async def drained(self, request: bytes) -> None:
+        """AdminService.Drain was answered."""
+
+    async def failed(self) -> None:
+        """The node says that it failed."""
+
+
 class Door:
     """The handlers, and what they share: the pump, the bounds, and which streams are open."""
 
-    def __init__(self, pump: Pump, config: Config, log: CallLog, on_drain: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(self, pump: Pump, config: Config, log: CallLog, listener: Listener) -> None:
         self._pump = pump
         self._log = log
-        self._on_drain = on_drain
+        self._listener = listener
+        self._logs_calls = config.log_level == "debug"
         self._streams_max = config.streams_max
         self._window = config.stream_window
         self._write_timeout_s = config.write_timeout_ms / 1000
@@ -91,6 +102,7 @@ class Door:
     def _unary(self, number: int, path: str) -> Handler:
         call, who = self._pump.call, self._who
         draining = path == "/csroute.v1.AdminService/Drain"
+        logged = self._log.called if self._logs_calls else None
 
         async def handle(request: bytes, context: Context) -> bytes:
             tenant = caller = ""
@@ -99,10 +111,11 @@ class Door:
                 tenant, caller = who(context)
                 reply = await call(number, tenant, caller, request, deadline_us(context))
                 if draining:
-                    await self._on_drain(request)
+                    await self._listener.drained(request)
+                if logged is not None:
+                    logged(path, tenant, caller, request)
             except Refused as no:
-                self._log.rejected(path, tenant, caller, request, rejection(no.status))
-                return await self._refuse(context, no)
+                return await self._refuse(context, no, path, (tenant, caller), request)
             else:
                 return reply
             finally:
@@ -180,8 +193,7 @@ class Door:
                 raise self._no("BUSY", f"{self._streams_max} streams are open, and no more are taken (streams_max)")
             await body(tenant, caller)
         except Refused as no:
-            self._log.rejected(path, tenant, caller, request, rejection(no.status))
-            await self._refuse(context, no)
+            await self._refuse(context, no, path, (tenant, caller), request)
         finally:
             self._streams -= 1
             self._quiet.set()
@@ -261,11 +273,16 @@ class Door:
             status.details.add().Pack(retry)
         return Refused(grpc_code, status.SerializeToString())
 
-    async def _refuse(self, context: Context, no: Refused) -> bytes:
-        message = status_pb2.Status.FromString(no.status).message
+    async def _refuse(
+        self, context: Context, refused: Refused, path: str, who: tuple[str, str], request: bytes
+    ) -> bytes:
+        no = rejection(refused.status)
+        self._log.rejected(path, *who, request, no)
+        if isinstance(no, InternalError):
+            await self._listener.failed()
         try:
             async with asyncio.timeout(_CUT_S):
-                await context.abort(_STATUS_CODES[no.grpc_code], message, ((DETAILS_KEY, no.status),))
+                await context.abort(_STATUS_CODES[refused.grpc_code], no.message, ((DETAILS_KEY, refused.status),))
         except TimeoutError:
             raise asyncio.CancelledError from None  # it does not leave: the call is dropped
         return b""

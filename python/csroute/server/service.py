@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ class Server:
         """The port of gRPC, once started."""
         self.metrics_port = 0
         """The port of the Prometheus endpoint, once started; 0: it is off."""
+        self._stopped = False
 
     async def start(self) -> None:
         """Installs the policies and listens. ConfigError, PolicyError: a setting is wrong, and nothing stays open."""
@@ -80,7 +82,7 @@ class Server:
             watchers_max=config.watchers_max,
         )
         self._pump = Pump(self._node, asyncio.get_running_loop())
-        self._door = Door(self._pump, config, CallLog(config.rejections_logged_per_s), self._drained)
+        self._door = Door(self._pump, config, CallLog(config.rejections_logged_per_s), self)
         self._health = health.aio.HealthServicer()
         self._metrics: WSGIServer | None = None
         self._server = self._grpc_server()
@@ -96,7 +98,10 @@ class Server:
         self._log.info("listening", port=self.port, metrics_port=self.metrics_port, tenants=sorted(compiled))
 
     async def stop(self, grace_s: float | None = None) -> None:
-        """Drains and stops: see above. The grace is the settings', unless given."""
+        """Drains and stops: see above. The grace is the settings', unless given. A second time does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
         grace_s = self.config.drain_grace_ms / 1000 if grace_s is None else grace_s
         self._log.info("draining", grace_s=grace_s)
         await self._health.enter_graceful_shutdown()
@@ -165,10 +170,16 @@ class Server:
             raise ConfigError(f"metrics_listen: {at} cannot be listened on: {error.strerror}") from None
         self.metrics_port = self._metrics.server_port
 
-    async def _drained(self, request: bytes) -> None:
+    async def drained(self, request: bytes) -> None:
         """AdminService.Drain was answered: health follows."""
         on = admin_pb2.DrainRequest.FromString(request).on
         await self._set_health(serving=not on)
+
+    async def failed(self) -> None:
+        """The node reported a fault; if it has stopped on it, health says so: this process must be started again."""
+        if json.loads(self._node.metrics())["failed"]:
+            self._log.error("the node failed: start the server again")
+            await self._set_health(serving=False)
 
     async def _set_health(self, *, serving: bool) -> None:
         states = health_pb2.HealthCheckResponse
