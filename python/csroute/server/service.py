@@ -48,7 +48,9 @@ SERVICES = tuple(
 _METADATA_BYTES_MAX = 16_384
 _KEEPALIVE_MS = 30_000
 _ENDING_S = 2.0
-"""How long the last words of calls and streams may take to leave, past the grace."""
+"""How long the last words of streams may take to leave, past the grace."""
+_LAST_S = 0.5
+"""How long the last replies may take to leave, once all handlers have ended."""
 
 
 class Server:
@@ -112,9 +114,10 @@ class Server:
             await asyncio.wait_for(self._door.quiet(), grace_s)
         self._door.stop_reading()
         await asyncio.get_running_loop().run_in_executor(None, self._node.stop)  # answers what is parked: streams end
-        await stopping
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._door.quiet(streams=True), _ENDING_S)
+        await self._server.stop(_LAST_S)  # those who watch health are not waited for
+        await stopping
         self._pump.close()
         if self._metrics is not None:
             self._metrics.shutdown()
