@@ -165,21 +165,21 @@ class Promise(Layer):
     """Deadlines that differ: no source orders them, so the strictest stands first."""
 
     follow_up = Rule(Ticket.kind.is_("follow_up"), why="feedback within a week", clocks=[
-        Clocks.legal.off(), Clocks.resolution.exactly(hours(24 * 7))])  # fmt: skip
+        Clocks.legal.off(), Clocks.resolution.exactly(hours(24 * 7))])
     bad_review = Rule(Ticket.kind.is_("bad_review"), why="bad review: answered in 48 h", clocks=[
-        Clocks.legal.off(), Clocks.response.exactly(hours(48), warn=[hours(36)])])  # fmt: skip
+        Clocks.legal.off(), Clocks.response.exactly(hours(48), warn=[hours(36)])])
     vip = Rule(Ticket.tier.is_("vip"), why="VIP: first reply in 1 min; all resolved in 3 h", clocks=[
-        Clocks.response.within(minutes(1), warn=[seconds(40)]), Clocks.resolution.within(hours(3))])  # fmt: skip
+        Clocks.response.within(minutes(1), warn=[seconds(40)]), Clocks.resolution.within(hours(3))])
     complaint = Rule(Ticket.topic.is_("complaint", "quality"), why="complaint: resolved in 24 h", clocks=[
-        Clocks.response.within(minutes(1)), Clocks.resolution.within(hours(24))])  # fmt: skip
+        Clocks.response.within(minutes(1)), Clocks.resolution.within(hours(24))])
     refund = Rule(Ticket.topic.is_("refund"), why="refund: paid in 24 h; after-sales: 8 h, the stricter of two", clocks=[
-        Clocks.response.within(minutes(3)), Clocks.resolution.within(hours(8)), Clocks.refund.within(hours(24))])  # fmt: skip
+        Clocks.response.within(minutes(3)), Clocks.resolution.within(hours(8)), Clocks.refund.within(hours(24))])
     logistics = Rule(Ticket.category.is_("logistics"), why="logistics: first reply in 1 min", clocks=[
-        Clocks.response.within(minutes(1)), Clocks.resolution.within(hours(3))])  # fmt: skip
+        Clocks.response.within(minutes(1)), Clocks.resolution.within(hours(3))])
     after_sales = Rule(Ticket.category.is_("after_sales"), why="after-sales: resolved in 8 h", clocks=[
-        Clocks.response.within(minutes(3)), Clocks.resolution.within(hours(8))])  # fmt: skip
+        Clocks.response.within(minutes(3)), Clocks.resolution.within(hours(8))])
     ordinary = Otherwise(why="ordinary: first reply in 3 min; all resolved in 3 h", clocks=[
-        Clocks.response.within(minutes(3), warn=[minutes(2)]), Clocks.resolution.within(hours(3))])  # fmt: skip
+        Clocks.response.within(minutes(3), warn=[minutes(2)]), Clocks.resolution.within(hours(3))])
 
 
 VIP = seconds(60)
