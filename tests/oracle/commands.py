@@ -148,7 +148,7 @@ class Commands(Timers):
     def accept(self, request: agent_pb2.AcceptRequest) -> Answer:
         ticket, replayed = self.verb(request, OFFERED, "accept")
         if not replayed:
-            ticket.agent_context = request.context
+            ticket.agent_context = request.context or ticket.agent_context
             self.assigned(ticket, pb.Assigned(agent_context=request.context))
         return replayed, ticket
 
@@ -205,7 +205,7 @@ class Commands(Timers):
 
     def mark(self, request: agent_pb2.MarkRequest) -> Answer:
         ticket = self.ticket(request.ticket)
-        known = ticket.ticket_class.policy.moments
+        known = (self.current_policy if ticket.state in ENDED else ticket.ticket_class.policy).moments
         if request.moment not in known or request.moment in BUILT_IN_MOMENTS:
             raise OracleRejection("MOMENT_UNKNOWN")
         ticket, replayed = self.verb(request, ACTIVE, "mark", request.moment)

@@ -123,10 +123,10 @@ class Oracle(Commands):
         return reply
 
     def place(self, ticket: Ticket) -> int:
-        """In the line of its class and stage, from 1."""
+        """In the line of its class and stage (the steps taken), from 1."""
 
-        def line(each: Ticket) -> tuple[int, tuple[int, ...]]:
-            return each.ticket_class.number, each.ticket_class.stage(each.taken)
+        def line(each: Ticket) -> tuple[int, object]:
+            return each.ticket_class.number, each.taken
 
         ahead = [
             each

@@ -146,15 +146,10 @@ class TicketClass:
             total += needs
         return total + self.own
 
-    def stage(self, taken: set[int]) -> tuple[int, ...]:
-        """For each layer, the last listed step taken, from 1; 0 is none."""
-        return tuple(
-            max((index + 1 for index in taken if self.steps[index].layer == layer), default=0)
-            for layer in range(len(self.layer_needs))
-        )
-
     def boost_ms(self, taken: set[int]) -> int:
-        return sum(self.steps[last - 1].boost_ms for last in self.stage(taken) if last)
+        """Of the last listed step taken in each layer, added up."""
+        last = {self.steps[index].layer: self.steps[index].boost_ms for index in sorted(taken)}
+        return sum(last.values())
 
     def fit_ms(self, skills: Mapping[str, int]) -> int:
         return sum(fit for entry, fit in self.fits if entry.met_by(skills))

@@ -213,7 +213,8 @@ class Settling(Router):
         ticket.answered.add(("accept",))
         self.assignment_count += 1
         agent.last_assignment = self.assignment_count
-        event.context = ticket.sent.context
+        if event.HasField("reason"):  # else Offered told it
+            event.context = ticket.sent.context
         event.waited_ms = (self.now_us - ticket.arrival_us) // 1000
         self.raised(ticket, agent, assigned=event)
         self.moment(ticket, "assignment")
