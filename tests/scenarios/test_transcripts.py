@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,18 @@ RULES = {"R1", "R2", "R3", "R4", "R5", "R10", "R17", "R18", "R20"}
 def test_transcript(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert perform(text).splitlines() == text.splitlines()
+
+
+def test_every_row_of_the_state_table_has_one() -> None:
+    design = (HERE.parent.parent / "rust_core" / "DESIGN.md").read_text("utf-8")
+    table = design.partition("## 5. State × command")[2].partition("**verb**")[0]
+    rows = re.findall(r"^\| ([a-z][^|]+) \|", table, re.MULTILINE)[1:]
+    heads = [re.findall(r"[a-z_-]+", file.read_text("utf-8").partition(":")[0]) for file in HERE.glob("rows/*.txt")]
+    told = {word.removesuffix("_clock") for head in heads for word in head}
+    for row in rows:
+        words = re.findall(r"[a-z_-]+", row)
+        assert words[words[0] == "timer"].removesuffix("_clock") in told, f"no transcript of: {row}"
+    assert len(rows) > 20
 
 
 def test_every_rule_has_one() -> None:

@@ -145,12 +145,13 @@ async def test_a_thousand_idle_streams_cost_nothing_and_go() -> None:
         await until(lambda: rig.server._door._streams == 1000)
         assert (await rejected(next_of(rig.routing.Watch(event_pb2.WatchRequest())))).name == "BUSY"
         assert (await rejected(next_of(rig.routing.RouteStream()))).retry_after_ms
+        assert await rig.hash() == before
         assert (await rig.route("t1")).place == 1
         for stream in (*streams, *watches):
             stream.cancel()
         await until(lambda: rig.server._door._streams == 0)
         assert (await rig.route("t2")).place == 2
-        assert before
+        await until(lambda: not rig.server._pump._waiting)
 
 
 async def test_a_client_that_does_not_read_is_cut() -> None:
