@@ -90,8 +90,11 @@ def test_dropping_a_node_ends_its_thread_and_closes_its_descriptor() -> None:
     def writers() -> int:
         return sum(name.read_text() == "csroute-writer\n" for name in Path("/proc/self/task").glob("*/comm"))
 
-    node, before = Node(), writers()
+    node = Node()
     descriptor = node.fileno()
+    node.submit(UNKNOWN_METHOD, "t", "c", b"", 1, 0)
+    answers(node, 1)  # the thread is there, and has its name
+    before = writers()
     del node
     gc.collect()
     ends = time.monotonic() + 10
