@@ -391,9 +391,9 @@ fn main() {
             .map(|number| {
                 let began = Instant::now();
                 if number % 2 == 0 {
-                    bench.submit()
+                    bench.submit();
                 } else {
-                    bench.complete()
+                    bench.complete();
                 }
                 began.elapsed().as_secs_f64() * 1e6
             })

@@ -237,9 +237,9 @@ impl Engine {
             let channel = changed.trailing_zeros() as usize;
             changed &= changed - 1;
             if open >> channel & 1 == 1 {
-                profile.open[channel] += 1
+                profile.open[channel] += 1;
             } else {
-                profile.open[channel] -= 1
+                profile.open[channel] -= 1;
             }
         }
         let agents = &mut self.agents;

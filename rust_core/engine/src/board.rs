@@ -299,9 +299,9 @@ impl Board {
         }
         head.odd = !line.odd.is_empty();
         if head.odd || head.arrival != i64::MAX {
-            self.busy.set(number)
+            self.busy.set(number);
         } else {
-            self.busy.clear(number)
+            self.busy.clear(number);
         }
     }
 

@@ -147,15 +147,14 @@ impl Engine {
             if starts == stops {
                 continue;
             }
-            let place = match self.run_of(key, number) {
-                Some(place) => place,
-                None => {
-                    let Some(start) = self.moment_at(key, starts) else {
-                        continue;
-                    };
-                    self.tickets[key].clocks.push(new_run(number, start));
-                    self.tickets[key].clocks.len() - 1
-                }
+            let place = if let Some(place) = self.run_of(key, number) {
+                place
+            } else {
+                let Some(start) = self.moment_at(key, starts) else {
+                    continue;
+                };
+                self.tickets[key].clocks.push(new_run(number, start));
+                self.tickets[key].clocks.len() - 1
             };
             // Its stop passed before it came (back): it never fires.
             if let Some(stop) = self.moment_at(key, stops) {

@@ -1,5 +1,7 @@
 //! Why a ticket is where it is: its rules, its step, and for each logged-in agent the first reason why not.
 
+use std::fmt::Write;
+
 use smol_str::SmolStr;
 
 use crate::board::{Requirement, SkillAt};
@@ -226,7 +228,8 @@ fn in_a_paragraph(explain: &ExplainView, next_age_s: Option<i64>) -> String {
                 reason.candidates
             ),
         };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             " It went to {} (attempt {}): {why}; its urgency was {} ms: {} ms waited with boost, at slope {:.3}, {} ms head start, {} ms fit.",
             ticket.agent,
             ticket.attempt,
@@ -235,7 +238,7 @@ fn in_a_paragraph(explain: &ExplainView, next_age_s: Option<i64>) -> String {
             f64::from(reason.slope_milli) / 1000.0,
             reason.head_start,
             reason.fit
-        ));
+        );
     } else if ticket.state == TicketState::Waiting {
         let why = explain.not_eligible;
         let reasons: [(u32, &str); 8] = [
@@ -261,18 +264,19 @@ fn in_a_paragraph(explain: &ExplainView, next_age_s: Option<i64>) -> String {
         } else {
             counts.join(", ")
         };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             " It asks for {needs}, is number {} in its line and may wait {} to {} s more. {} agents could serve it but for load; of all logged in: {counts}.",
             explain.place,
             explain.wait_low / 1000,
             explain.wait_high / 1000,
             explain.able
-        ));
+        );
         if explain.next_step > 0 {
             let age: SmolStr = next_age_s.map_or_else(SmolStr::default, |age| {
                 SmolStr::from(format!(", at the age of {age} s"))
             });
-            text.push_str(&format!(" Step {} comes next{age}.", explain.next_step));
+            let _ = write!(text, " Step {} comes next{age}.", explain.next_step);
         }
     }
     text

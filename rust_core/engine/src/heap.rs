@@ -30,9 +30,9 @@ impl Heap {
         let before = self.items[place].key;
         self.items[place].key = key;
         if key < before {
-            self.up(place, moved)
+            self.up(place, moved);
         } else {
-            self.down(place, moved)
+            self.down(place, moved);
         }
     }
 

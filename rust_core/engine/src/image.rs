@@ -3,174 +3,169 @@
 //! Everything is named, nothing is numbered by accident of memory; indexes, heaps, lines and the wheel are built anew.
 //! Two engines with equal images have the same future.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::agent::{Agent, Session};
-use crate::board::{Pen, Requirement, SkillAt};
-use crate::class::ClassKey;
-use crate::command::{AgentSpec, Attribute, Presence, TicketState};
+use crate::board::SkillAt;
+use crate::command::{Presence, TicketState};
 use crate::event::MatchReason;
 use crate::policy::PolicySpec;
-use crate::tables::Tables;
-use crate::ticket::{AgentRef, ClockRun, Content, Ended, Extra, NONE, Phase, Ticket, Work};
-use crate::timers::kind;
+use crate::ticket::{ClockRun, Ended, Phase, Ticket};
 use crate::view::{ClockStats, QueueStats};
-use crate::{Code, Counters, ENDED, Engine, Micros, Millis, Rejection};
+use crate::{Code, Counters, Engine, Micros, Millis, Rejection};
 
 /// The image's own format.
 const FORMAT: u32 = 1;
 
-type SkillName = (SmolStr, u8);
+pub(crate) type SkillName = (SmolStr, u8);
 
 #[derive(Serialize, Deserialize)]
-struct Image {
-    format: u32,
-    now: Micros,
-    sequence: u64,
+pub(crate) struct Image {
+    pub(crate) format: u32,
+    pub(crate) now: Micros,
+    pub(crate) sequence: u64,
     /// The current policy's version.
-    current: Option<u64>,
+    pub(crate) current: Option<u64>,
     /// By version: the current one and those that classes still have.
-    policies: BTreeMap<u64, PolicySpec>,
+    pub(crate) policies: BTreeMap<u64, PolicySpec>,
     /// All channels, moments and clocks met, in order: bits in records go by their numbers.
-    channels: Vec<SmolStr>,
-    moments: Vec<SmolStr>,
-    clocks: Vec<SmolStr>,
-    classes: BTreeMap<u32, ClassImage>,
-    agents: Vec<AgentImage>,
-    sessions: Vec<SessionImage>,
-    tickets: Vec<TicketImage>,
-    ended: Vec<EndedImage>,
-    ticket_sequence: u64,
-    agents_made: u64,
-    agents_seen: u64,
-    assignments: u64,
-    sessions_opened: u64,
-    counters: Counters,
-    queue_stats: Vec<QueueStats>,
-    clock_stats: Vec<ClockStats>,
+    pub(crate) channels: Vec<SmolStr>,
+    pub(crate) moments: Vec<SmolStr>,
+    pub(crate) clocks: Vec<SmolStr>,
+    pub(crate) classes: BTreeMap<u32, ClassImage>,
+    pub(crate) agents: Vec<AgentImage>,
+    pub(crate) sessions: Vec<SessionImage>,
+    pub(crate) tickets: Vec<TicketImage>,
+    pub(crate) ended: Vec<EndedImage>,
+    pub(crate) ticket_sequence: u64,
+    pub(crate) agents_made: u64,
+    pub(crate) agents_seen: u64,
+    pub(crate) assignments: u64,
+    pub(crate) sessions_opened: u64,
+    pub(crate) counters: Counters,
+    pub(crate) queue_stats: Vec<QueueStats>,
+    pub(crate) clock_stats: Vec<ClockStats>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ClassImage {
-    policy: u64,
-    channel: u8,
-    applied: Vec<(u8, u16)>,
-    picks: Vec<(SmolStr, SmolStr)>,
-    own: Vec<SkillName>,
-    transfer: Option<(Vec<Vec<SkillName>>, Vec<SkillName>)>,
+pub(crate) struct ClassImage {
+    pub(crate) policy: u64,
+    pub(crate) channel: u8,
+    pub(crate) applied: Vec<(u8, u16)>,
+    pub(crate) picks: Vec<(SmolStr, SmolStr)>,
+    pub(crate) own: Vec<SkillName>,
+    pub(crate) transfer: Option<(Vec<Vec<SkillName>>, Vec<SkillName>)>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct AgentImage {
-    id: SmolStr,
-    number: u64,
-    sequence: u64,
-    skills: Vec<SkillName>,
-    capacity: u32,
-    channels: Vec<(SmolStr, u32)>,
-    presence: Presence,
-    reason: SmolStr,
+pub(crate) struct AgentImage {
+    pub(crate) id: SmolStr,
+    pub(crate) number: u64,
+    pub(crate) sequence: u64,
+    pub(crate) skills: Vec<SkillName>,
+    pub(crate) capacity: u32,
+    pub(crate) channels: Vec<(SmolStr, u32)>,
+    pub(crate) presence: Presence,
+    pub(crate) reason: SmolStr,
     /// By number.
-    session: Option<u64>,
-    idle_since: Micros,
-    last_assignment: u64,
-    lost_until: Micros,
+    pub(crate) session: Option<u64>,
+    pub(crate) idle_since: Micros,
+    pub(crate) last_assignment: u64,
+    pub(crate) lost_until: Micros,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SessionImage {
-    name: SmolStr,
-    number: u64,
-    lease: Millis,
-    lease_until: Micros,
+pub(crate) struct SessionImage {
+    pub(crate) name: SmolStr,
+    pub(crate) number: u64,
+    pub(crate) lease: Millis,
+    pub(crate) lease_until: Micros,
 }
 
 #[derive(Serialize, Deserialize)]
-struct RunImage {
-    clock: u16,
-    warned: u8,
-    breached: bool,
-    phase: Phase,
-    start: Micros,
-    paused: Micros,
-    since: Micros,
+pub(crate) struct RunImage {
+    pub(crate) clock: u16,
+    pub(crate) warned: u8,
+    pub(crate) breached: bool,
+    pub(crate) phase: Phase,
+    pub(crate) start: Micros,
+    pub(crate) paused: Micros,
+    pub(crate) since: Micros,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WorkImage {
+pub(crate) struct WorkImage {
     /// The agent's number.
-    agent: u64,
-    cost: u32,
-    wrap_up: Millis,
-    decline_exclude: Millis,
-    away_on_expiry: bool,
-    reason: MatchReason,
+    pub(crate) agent: u64,
+    pub(crate) cost: u32,
+    pub(crate) wrap_up: Millis,
+    pub(crate) decline_exclude: Millis,
+    pub(crate) away_on_expiry: bool,
+    pub(crate) reason: MatchReason,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ExtraImage {
-    preferred: Option<u64>,
-    hold_until: Micros,
-    named: Vec<u64>,
-    declined: Vec<(u64, Micros)>,
-    moments: Vec<(u32, Micros)>,
-    marks: u64,
-    context: Option<Vec<u8>>,
-    agent_context: Option<Vec<u8>>,
-    outcome: SmolStr,
+pub(crate) struct ExtraImage {
+    pub(crate) preferred: Option<u64>,
+    pub(crate) hold_until: Micros,
+    pub(crate) named: Vec<u64>,
+    pub(crate) declined: Vec<(u64, Micros)>,
+    pub(crate) moments: Vec<(u32, Micros)>,
+    pub(crate) marks: u64,
+    pub(crate) context: Option<Vec<u8>>,
+    pub(crate) agent_context: Option<Vec<u8>>,
+    pub(crate) outcome: SmolStr,
 }
 
 #[derive(Serialize, Deserialize)]
-struct TicketImage {
-    id: SmolStr,
-    customer: SmolStr,
-    attributes: Vec<(SmolStr, SmolStr, u16)>,
-    source: SmolStr,
-    sequence: u64,
-    fingerprint: u64,
-    revision: u64,
-    arrival: Micros,
-    queued_at: Micros,
-    due: Micros,
-    assigned_at: Micros,
-    class: u32,
-    taken: u32,
-    attempt: u32,
-    state: TicketState,
-    verbs: u8,
-    clocks: Vec<RunImage>,
-    work: Option<WorkImage>,
-    extra: Option<ExtraImage>,
+pub(crate) struct TicketImage {
+    pub(crate) id: SmolStr,
+    pub(crate) customer: SmolStr,
+    pub(crate) attributes: Vec<(SmolStr, SmolStr, u16)>,
+    pub(crate) source: SmolStr,
+    pub(crate) sequence: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) revision: u64,
+    pub(crate) arrival: Micros,
+    pub(crate) queued_at: Micros,
+    pub(crate) due: Micros,
+    pub(crate) assigned_at: Micros,
+    pub(crate) class: u32,
+    pub(crate) taken: u32,
+    pub(crate) attempt: u32,
+    pub(crate) state: TicketState,
+    pub(crate) verbs: u8,
+    pub(crate) clocks: Vec<RunImage>,
+    pub(crate) work: Option<WorkImage>,
+    pub(crate) extra: Option<ExtraImage>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct EndedImage {
-    id: SmolStr,
-    agent: SmolStr,
-    outcome: SmolStr,
-    agent_context: Option<Vec<u8>>,
-    sequence: u64,
-    fingerprint: u64,
-    revision: u64,
-    arrival: Micros,
-    ended_at: Micros,
-    marks: u64,
-    policy_version: u64,
-    class: u32,
-    queue: SmolStr,
-    channel: u8,
-    source: SmolStr,
-    attempt: u32,
-    state: TicketState,
-    verbs: u8,
+pub(crate) struct EndedImage {
+    pub(crate) id: SmolStr,
+    pub(crate) agent: SmolStr,
+    pub(crate) outcome: SmolStr,
+    pub(crate) agent_context: Option<Vec<u8>>,
+    pub(crate) sequence: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) revision: u64,
+    pub(crate) arrival: Micros,
+    pub(crate) over_at: Micros,
+    pub(crate) marks: u64,
+    pub(crate) policy_version: u64,
+    pub(crate) class: u32,
+    pub(crate) queue: SmolStr,
+    pub(crate) channel: u8,
+    pub(crate) source: SmolStr,
+    pub(crate) attempt: u32,
+    pub(crate) state: TicketState,
+    pub(crate) verbs: u8,
 }
 
-fn damaged(what: &str) -> Rejection {
+pub(crate) fn damaged(what: &str) -> Rejection {
     Rejection::about(
         Code::Malformed,
         what.to_string(),
@@ -416,7 +411,7 @@ impl Engine {
             fingerprint: ended.fingerprint,
             revision: ended.revision,
             arrival: ended.arrival,
-            ended_at: ended.ended_at,
+            over_at: ended.over_at,
             marks: ended.marks,
             policy_version: ended.policy_version,
             class: ended.class,
@@ -427,293 +422,5 @@ impl Engine {
             state: ended.state,
             verbs: ended.verbs,
         }
-    }
-
-    fn load(&mut self, image: Image) -> Result<(), Rejection> {
-        self.now = image.now;
-        for (names, known) in [
-            (&image.channels, &mut self.channel_names),
-            (&image.moments, &mut self.moments),
-            (&image.clocks, &mut self.clock_names),
-        ] {
-            for name in names {
-                known.intern(name);
-            }
-        }
-        for stats in &image.queue_stats {
-            let number = self.queue_number(&stats.queue);
-            self.queue_stats[number as usize] = QueueStats {
-                waiting: 0,
-                ..stats.clone()
-            };
-        }
-        let mut tables = BTreeMap::new();
-        for (version, spec) in image.policies {
-            tables.insert(version, Arc::new(Tables::new(Arc::new(spec))?));
-        }
-        if let Some(current) = image.current {
-            let current = Arc::clone(tables.get(&current).ok_or_else(|| damaged("its policy is missing"))?);
-            self.make_current(&current);
-        }
-        for (number, class) in image.classes {
-            let of = tables
-                .get(&class.policy)
-                .ok_or_else(|| damaged("a class's policy is missing"))?;
-            let key = self.class_key_of(class)?;
-            self.place_class(number, of, key)?;
-        }
-        let sessions = self.load_sessions(image.sessions);
-        let agents = self.load_agents(image.agents, &sessions)?;
-        for ticket in image.tickets {
-            self.load_ticket(ticket, &agents)?;
-        }
-        for ended in image.ended {
-            self.load_ended(ended);
-        }
-        self.dirty = crate::settle::Dirty::default();
-        self.sequence = image.sequence;
-        self.ticket_sequence = image.ticket_sequence;
-        self.agents_made = image.agents_made;
-        self.agents_seen = image.agents_seen;
-        self.assignments = image.assignments;
-        self.sessions_opened = image.sessions_opened;
-        self.counters = image.counters;
-        self.clock_stats = image.clock_stats;
-        self.out.clear();
-        Ok(())
-    }
-
-    fn skills_by_name(&mut self, skills: Vec<SkillName>) -> Result<Vec<SkillAt>, Rejection> {
-        skills
-            .into_iter()
-            .map(|(name, level)| Ok((self.skill(&name)?, level)))
-            .collect()
-    }
-
-    fn class_key_of(&mut self, class: ClassImage) -> Result<ClassKey, Rejection> {
-        let mut own: SmallVec<[SkillAt; 2]> = self.skills_by_name(class.own)?.into();
-        own.sort_unstable();
-        let transfer = match class.transfer {
-            None => None,
-            Some((groups, none_of)) => {
-                let groups = groups
-                    .into_iter()
-                    .map(|group| self.skills_by_name(group))
-                    .collect::<Result<_, _>>()?;
-                Some(Arc::new(Requirement {
-                    groups,
-                    none_of: self.skills_by_name(none_of)?,
-                }))
-            }
-        };
-        Ok(ClassKey {
-            policy: class.policy,
-            channel: class.channel,
-            applied: class.applied.into(),
-            picks: class.picks.into(),
-            own,
-            transfer,
-        })
-    }
-
-    fn load_sessions(&mut self, sessions: Vec<SessionImage>) -> BTreeMap<u64, u32> {
-        let mut slots = BTreeMap::new();
-        for SessionImage {
-            name,
-            number,
-            lease,
-            lease_until,
-        } in sessions
-        {
-            let slot = self.sessions.insert(Session {
-                name: name.clone(),
-                number,
-                lease,
-                lease_until,
-                agents: BTreeSet::new(),
-            });
-            self.session_ids.insert(name, slot);
-            self.timers.set_other(kind::LEASE, number, slot, 0, lease_until);
-            slots.insert(number, slot);
-        }
-        slots
-    }
-
-    fn load_agents(
-        &mut self,
-        agents: Vec<AgentImage>,
-        sessions: &BTreeMap<u64, u32>,
-    ) -> Result<BTreeMap<u64, u32>, Rejection> {
-        let mut slots = BTreeMap::new();
-        for image in agents {
-            let skills = self.skills_by_name(image.skills)?;
-            let key = self.profile_key_lenient(&skills, image.capacity, &image.channels);
-            let profile = self.board.join_profile(key);
-            let channels: Vec<(&str, u32)> = image
-                .channels
-                .iter()
-                .map(|(name, limit)| (name.as_str(), *limit))
-                .collect();
-            let spec = AgentSpec {
-                id: &image.id,
-                skills: &[],
-                capacity: image.capacity,
-                channels: &channels,
-            };
-            let mut agent = self.new_agent(&spec, image.number, skills, profile);
-            (agent.sequence, agent.presence, agent.reason) = (image.sequence, image.presence, image.reason);
-            (agent.idle_since, agent.last_assignment, agent.lost_until) =
-                (image.idle_since, image.last_assignment, image.lost_until);
-            agent.session = image.session.and_then(|number| sessions.get(&number).copied());
-            let (logged_in, session, sequence) = (agent.logged_in(), agent.session, agent.sequence);
-            let slot = self.agents.insert(agent);
-            self.agent_ids.insert(image.id, slot);
-            if let Some(session) = session {
-                self.sessions[session].agents.insert((sequence, slot));
-            }
-            if logged_in {
-                self.board.profiles[profile as usize].logged_in += 1;
-            }
-            self.timers
-                .set_other(kind::LOST, image.number, slot, 0, image.lost_until);
-            self.refresh_agent(slot);
-            slots.insert(image.number, slot);
-        }
-        Ok(slots)
-    }
-
-    fn load_ticket(&mut self, image: TicketImage, agents: &BTreeMap<u64, u32>) -> Result<(), Rejection> {
-        // A reference to an agent who is gone keeps its number, so that the hash is the same; its slot is nobody's.
-        let agent_ref = |number: u64| AgentRef {
-            slot: agents.get(&number).copied().unwrap_or(NONE),
-            number,
-        };
-        if !self.classes.has(image.class) {
-            return Err(damaged("a ticket's class is missing"));
-        }
-        let attributes = image
-            .attributes
-            .iter()
-            .map(|(name, value, confidence_milli)| Attribute {
-                name,
-                value,
-                confidence_milli: *confidence_milli,
-            });
-        let work = match image.work {
-            None => None,
-            Some(work) => Some(Box::new(Work {
-                agent: *agents
-                    .get(&work.agent)
-                    .ok_or_else(|| damaged("a ticket's agent is missing"))?,
-                cost: work.cost,
-                wrap_up: work.wrap_up,
-                decline_exclude: work.decline_exclude,
-                away_on_expiry: work.away_on_expiry,
-                reason: Arc::new(work.reason),
-            })),
-        };
-        let extra = image.extra.map(|extra| {
-            Box::new(Extra {
-                preferred: extra.preferred.map(agent_ref),
-                hold_until: extra.hold_until,
-                named: extra.named.into_iter().map(agent_ref).collect(),
-                declined: extra
-                    .declined
-                    .into_iter()
-                    .map(|(number, until)| (agent_ref(number), until))
-                    .collect(),
-                moments: extra.moments.into(),
-                marks: extra.marks,
-                context: extra.context.map(Into::into),
-                agent_context: extra.agent_context.map(Into::into),
-                outcome: extra.outcome,
-            })
-        });
-        let holds = work.as_ref().map(|work| (work.agent, work.cost));
-        let ticket = Ticket {
-            content: Content::new(&image.customer, attributes),
-            extra,
-            work,
-            sequence: image.sequence,
-            fingerprint: image.fingerprint,
-            revision: image.revision,
-            arrival: image.arrival,
-            queued_at: image.queued_at,
-            due: image.due,
-            assigned_at: image.assigned_at,
-            clocks: image
-                .clocks
-                .into_iter()
-                .map(
-                    |RunImage {
-                         clock,
-                         warned,
-                         breached,
-                         phase,
-                         start,
-                         paused,
-                         since,
-                     }| ClockRun {
-                        clock,
-                        warned,
-                        breached,
-                        phase,
-                        start,
-                        paused,
-                        since,
-                    },
-                )
-                .collect(),
-            source: self.sources.hold(&image.source),
-            class: image.class,
-            line: NONE,
-            taken: image.taken,
-            attempt: image.attempt,
-            state: image.state,
-            pen: Pen::Main,
-            verbs: image.verbs,
-            id: image.id,
-        };
-        self.classes[ticket.class].users += 1;
-        self.by_state[ticket.state as usize] += 1;
-        let channel = self.classes[ticket.class].channel;
-        let in_line = ticket.in_line();
-        let id = ticket.id.clone();
-        let key = self.tickets.insert(ticket);
-        self.ids.insert(&id, key);
-        if let Some((agent, cost)) = holds {
-            self.take_units(agent, key, channel, cost);
-        }
-        if in_line {
-            self.place_in_line(key);
-        }
-        self.arm(key);
-        Ok(())
-    }
-
-    fn load_ended(&mut self, image: EndedImage) {
-        let (queue, source) = (self.queue_number(&image.queue), self.sources.hold(&image.source));
-        let slot = self.ended.insert(Ended {
-            agent: image.agent,
-            outcome: image.outcome,
-            agent_context: image.agent_context.map(Into::into),
-            sequence: image.sequence,
-            fingerprint: image.fingerprint,
-            revision: image.revision,
-            arrival: image.arrival,
-            ended_at: image.ended_at,
-            marks: image.marks,
-            policy_version: image.policy_version,
-            class: image.class,
-            queue,
-            channel: image.channel,
-            source,
-            attempt: image.attempt,
-            state: image.state,
-            verbs: image.verbs,
-            id: image.id,
-        });
-        self.ended_order.push_back(slot);
-        self.ids.insert(&self.ended[slot].id, slot | ENDED);
     }
 }

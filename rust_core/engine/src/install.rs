@@ -121,7 +121,7 @@ impl Engine {
                 continue;
             }
             // One that no longer fits keeps its class.
-            if let Ok(class) = self.natural_class(key, tables, None)
+            if let Ok(class) = self.natural_class(key, tables, None, true)
                 && class != self.tickets[key].class
             {
                 self.reclassify(key, class, ClassCause::Installed);

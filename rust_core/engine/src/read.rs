@@ -449,11 +449,7 @@ impl Engine {
                 .policy
                 .as_ref()
                 .map_or_else(SmolStr::default, |policy| policy.spec.name.clone()),
-            service_level_milli: if counted == 0 {
-                1000
-            } else {
-                (met * 1000 / counted) as u32
-            },
+            service_level_milli: (met * 1000).checked_div(counted).unwrap_or(1000) as u32,
             queues,
             ..StatsView::default()
         };
@@ -490,7 +486,7 @@ fn isqrt(value: i64) -> i64 {
     }
     let mut root = 1i64 << (64 - value.leading_zeros()).div_ceil(2);
     loop {
-        let next = (root + value / root) / 2;
+        let next = i64::midpoint(root, value / root);
         if next >= root {
             return root;
         }

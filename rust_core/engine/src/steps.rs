@@ -5,8 +5,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::class::{ClassKey, Counts, When, picking};
+use crate::class::{ClassKey, When};
 use crate::command::TicketState;
+use crate::compile::{Counts, picking};
 use crate::event::{ClassCause, EventKind, QueueCause};
 use crate::tables::{RuleAt, Tables};
 use crate::ticket::AgentRef;
@@ -21,9 +22,10 @@ impl Engine {
         let ticket = &mut self.tickets[key];
         ticket.due = 0;
         if let Some(extra) = ticket.extra.as_deref_mut() {
-            // What ended meanwhile ended silently.
-            extra.declined.retain(|declined| declined.1 > now);
-            if extra.hold_until <= now {
+            // What ended meanwhile ended silently; what is due at this very time has its turn after the timer that fires.
+            let over = if self.timers.firing { now - 1 } else { now };
+            extra.declined.retain(|declined| declined.1 > over);
+            if extra.hold_until <= over {
                 extra.hold_until = 0;
             }
         }
@@ -102,7 +104,7 @@ impl Engine {
         if let Some(rule) = move_to {
             let tables = Arc::clone(&self.classes[self.tickets[key].class].tables);
             // Without room for the class, the ticket stays where it is.
-            if let Ok(class) = self.natural_class(key, &tables, Some(rule))
+            if let Ok(class) = self.natural_class(key, &tables, Some(rule), false)
                 && class != self.tickets[key].class
             {
                 self.change_class(key, class, Some(ClassCause::Step));
@@ -201,12 +203,14 @@ impl Engine {
         run.is_some_and(|run| run.run(self.now) >= us)
     }
 
-    /// The class that a ticket's attributes make under a policy; `moved` replaces its layer's rule.
+    /// The class that a ticket's attributes make under a policy; `moved` replaces its layer's rule. `strict`: the policy
+    /// must take the attributes as it would at submission.
     pub(crate) fn natural_class(
         &mut self,
         key: u32,
         tables: &Arc<Tables>,
         moved: Option<RuleAt>,
+        strict: bool,
     ) -> Result<u32, Rejection> {
         let ticket = &self.tickets[key];
         let class = &self.classes[ticket.class];
@@ -218,8 +222,8 @@ impl Engine {
                 .attributes()
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
-        let values = tables.read(&channel_name, content.customer(), attributes(), false)?;
-        let (class_key, _) = self.class_key(
+        let values = tables.read(&channel_name, content.customer(), attributes(), strict)?;
+        let (class_key, _) = Self::class_key(
             tables,
             &channel_name,
             channel,
@@ -235,7 +239,6 @@ impl Engine {
     /// The key of a ticket's class; and whether its values alone make it.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn class_key<'a>(
-        &self,
         tables: &Tables,
         channel_name: &str,
         channel: u8,

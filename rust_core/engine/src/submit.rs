@@ -187,31 +187,30 @@ impl Engine {
         } else {
             None
         };
-        let class = match memo {
-            Some(class) => class,
-            None => {
-                let mut own: SmallVec<[SkillAt; 2]> = SmallVec::new();
-                for skill in submit.skills {
-                    own.push((self.skill(skill.skill)?, skill.level));
-                }
-                own.sort_unstable();
-                own.dedup();
-                let (class_key, simple) = self.class_key(
-                    &tables,
-                    submit.channel,
-                    channel,
-                    submit.customer,
-                    attributes(),
-                    &values,
-                    own,
-                    None,
-                );
-                let class = self.intern_class(&tables, class_key)?;
-                if simple {
-                    self.classes.remember(channel, values, class);
-                }
-                class
+        let class = if let Some(class) = memo {
+            class
+        } else {
+            let mut own: SmallVec<[SkillAt; 2]> = SmallVec::new();
+            for skill in submit.skills {
+                own.push((self.skill(skill.skill)?, skill.level));
             }
+            own.sort_unstable();
+            own.dedup();
+            let (class_key, simple) = Self::class_key(
+                &tables,
+                submit.channel,
+                channel,
+                submit.customer,
+                attributes(),
+                &values,
+                own,
+                None,
+            );
+            let class = self.intern_class(&tables, class_key)?;
+            if simple {
+                self.classes.remember(channel, values, class);
+            }
+            class
         };
 
         self.classes[class].users += 1;
@@ -322,7 +321,7 @@ impl Engine {
         if tables.channel(&channel_name).is_none() {
             return Err(no_channel(&tables, &channel_name));
         }
-        let (class_key, _) = self.class_key(
+        let (class_key, _) = Self::class_key(
             &tables,
             &channel_name,
             channel,
@@ -460,7 +459,7 @@ impl Engine {
             fingerprint: ticket.fingerprint,
             revision: ticket.revision,
             arrival: ticket.arrival,
-            ended_at: self.now,
+            over_at: self.now,
             marks: extra.marks,
             policy_version: class.tables.spec.version,
             class: ticket.class,

@@ -220,7 +220,7 @@ pub(crate) struct Ended {
     pub(crate) fingerprint: u64,
     pub(crate) revision: u64,
     pub(crate) arrival: Micros,
-    pub(crate) ended_at: Micros,
+    pub(crate) over_at: Micros,
     pub(crate) marks: u64,
     pub(crate) policy_version: u64,
     pub(crate) class: u32,

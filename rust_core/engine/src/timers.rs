@@ -40,6 +40,8 @@ pub(crate) struct Timers {
     others: BTreeSet<(i64, u8, u64, u32)>,
     /// While a node resumes: no offer ends before this.
     pub(crate) floor: Micros,
+    /// A timer is firing: others due at the same time have not had their turn.
+    pub(crate) firing: bool,
 }
 
 impl Timers {
@@ -50,6 +52,7 @@ impl Timers {
             current_ms: 0,
             others: BTreeSet::new(),
             floor: 0,
+            firing: false,
         }
     }
 
@@ -181,7 +184,7 @@ impl Engine {
 
     /// When an ended ticket is forgotten.
     pub(crate) fn forget_at(&self, ended: u32) -> Micros {
-        round_up(self.ended[ended].ended_at + self.bounds().closed_keep * 1000)
+        round_up(self.ended[ended].over_at + self.bounds().closed_keep * 1000)
     }
 
     /// Fires timers due until `until`, at most so many.
@@ -191,26 +194,25 @@ impl Engine {
         let mut keys = Vec::new();
         loop {
             let other = self.timers.others.first().copied().filter(|other| other.0 <= until_ms);
-            if self.timers.current.is_empty() {
+            // Tickets looked at too early go back into the wheel: then the next in it is looked at.
+            while self.timers.current.is_empty() {
                 let limit = other.map_or(until_ms, |other| other.0);
-                if let Some(ms) = self.timers.wheel.take_next(limit, &mut keys) {
-                    self.timers.current_ms = ms;
-                    for key in keys.drain(..) {
-                        self.look(key);
-                    }
+                let Some(ms) = self.timers.wheel.take_next(limit, &mut keys) else {
+                    break;
+                };
+                self.timers.current_ms = ms;
+                for key in keys.drain(..) {
+                    self.look(key);
                 }
             }
             let from_others = other.filter(|other| self.timers.current.is_empty() || other.0 <= self.timers.current_ms);
             if from_others.is_none() && self.timers.current.is_empty() {
-                // Tickets looked at too early went back into the wheel: more may be due.
-                if self.timers.wheel.next_ms().is_some_and(|ms| ms <= until_ms) {
-                    continue;
-                }
                 break;
             }
             if fired == timers_max {
                 return Advanced { fired, done: false };
             }
+            self.timers.firing = true;
             if let Some(other) = from_others {
                 self.timers.others.remove(&other);
                 self.now = self.now.max(other.0 * 1000);
@@ -233,12 +235,17 @@ impl Engine {
                     }
                     // Something else is its next timer now.
                     Some(_) => {
+                        self.timers.firing = false;
                         self.look(key);
                         continue;
                     }
-                    None => continue,
+                    None => {
+                        self.timers.firing = false;
+                        continue;
+                    }
                 }
             }
+            self.timers.firing = false;
             fired += 1;
             self.settle();
         }

@@ -62,11 +62,7 @@ impl Wheel {
 
     fn link(&mut self, key: u32, due_ms: i64) {
         let differs = (due_ms ^ self.reached_ms) as u64;
-        let level = if differs == 0 {
-            0
-        } else {
-            (63 - differs.leading_zeros()) as usize / 6
-        };
+        let level = if differs == 0 { 0 } else { differs.ilog2() as usize / 6 };
         let slot = level * 64 + (due_ms >> (6 * level)) as usize % 64;
         let next = self.heads[slot];
         self.nodes[key as usize] = Node {

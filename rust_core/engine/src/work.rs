@@ -342,7 +342,7 @@ impl Engine {
                     return Err(no_queue(&tables.spec, queue));
                 };
                 (
-                    self.natural_class(key, &tables, Some(rule))?,
+                    self.natural_class(key, &tables, Some(rule), false)?,
                     TransferredTo::Queue(SmolStr::new(queue)),
                 )
             }
@@ -442,7 +442,7 @@ impl Engine {
         if tables.channel(&channel).is_none() {
             return Err(crate::submit::no_channel(&tables, &channel));
         }
-        let class = self.natural_class(key, &tables, Some(rule))?;
+        let class = self.natural_class(key, &tables, Some(rule), false)?;
         self.reclassify(key, class, ClassCause::Moved);
         Ok(done(
             self.tickets

@@ -299,7 +299,7 @@ pub fn with_command<R>(rng: &mut Rng, peek: Peek, then: impl FnOnce(&Command<'_>
             confidence_milli: 1000,
         },
     ];
-    let attributes = &attributes[rng.below(2) as usize..rng.below(3) as usize + 1];
+    let attributes = &attributes[(rng.below(2) as usize)..=(rng.below(3) as usize)];
     let skills = [
         SkillLevel {
             skill: rng.of(&["a", "b", "c", "lang[en]"]),

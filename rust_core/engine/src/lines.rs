@@ -1,0 +1,95 @@
+//! Standing in line: where a ticket stands, and taking it out before anything about its place changes.
+
+use crate::Engine;
+use crate::board::Pen;
+use crate::command::TicketState;
+use crate::ticket::NONE;
+
+impl Engine {
+    /// Where a ticket stands in its line.
+    fn pen_of(&self, key: u32, requirement: u32) -> Pen {
+        let ticket = &self.tickets[key];
+        if ticket.state == TicketState::Suspended {
+            return Pen::Held;
+        }
+        let Some(extra) = ticket.extra.as_deref() else {
+            return Pen::Main;
+        };
+        if let Some(slot) = extra.preferred.and_then(|preferred| self.live(preferred)) {
+            let held = extra.hold_until > 0 && self.able(slot, ticket, requirement);
+            return if held { Pen::Held } else { Pen::Odd };
+        }
+        if extra.named.is_empty() && extra.declined.is_empty() {
+            Pen::Main
+        } else {
+            Pen::Odd
+        }
+    }
+
+    /// Puts a waiting or suspended ticket into the line of its class and stage; whoever waits is looked at when settling.
+    pub(crate) fn place_in_line(&mut self, key: u32) {
+        let (class, taken) = (self.tickets[key].class, self.tickets[key].taken);
+        let stage = self.stage(class, taken);
+        let pen = self.pen_of(key, stage.requirement);
+        let ticket = &mut self.tickets[key];
+        (ticket.line, ticket.pen) = (stage.line, pen);
+        let (entry, waiting, sequence) = (ticket.entry(key), ticket.state == TicketState::Waiting, ticket.sequence);
+        let declined = ticket.extra.as_ref().is_some_and(|extra| !extra.declined.is_empty());
+        let preferred = ticket.preferred();
+        self.board.lines[stage.line as usize].pen(pen).insert(entry);
+        self.board.refresh_head(stage.line);
+        if let Some(slot) = preferred.and_then(|preferred| self.live(preferred)) {
+            self.agents[slot].preferring.push(key);
+        }
+        if waiting {
+            if declined {
+                self.declined.insert((sequence, key));
+            }
+            let queue = self.classes[class].queue;
+            self.queue_stats[queue as usize].waiting += 1;
+            self.dirty.ticket(key);
+        }
+    }
+
+    /// Takes a ticket out of its line, before anything about its place changes.
+    pub(crate) fn leave_line(&mut self, key: u32) {
+        let ticket = &mut self.tickets[key];
+        let line = std::mem::replace(&mut ticket.line, NONE);
+        if line == NONE {
+            return;
+        }
+        let (entry, pen, sequence, class) = (ticket.entry(key), ticket.pen, ticket.sequence, ticket.class);
+        let (waiting, preferred) = (ticket.state == TicketState::Waiting, ticket.preferred());
+        let was_there = self.board.lines[line as usize].pen(pen).remove(entry);
+        debug_assert!(was_there, "a ticket stands where its record says");
+        self.board.refresh_head(line);
+        if let Some(slot) = preferred.and_then(|preferred| self.live(preferred)) {
+            let preferring = &mut self.agents[slot].preferring;
+            if let Some(at) = preferring.iter().position(|&other| other == key) {
+                preferring.swap_remove(at);
+            }
+        }
+        if waiting {
+            if !self.declined.is_empty() {
+                self.declined.remove(&(sequence, key));
+            }
+            let queue = self.classes[class].queue;
+            self.queue_stats[queue as usize].waiting -= 1;
+        }
+    }
+
+    /// Looks again at who waits for an agent, after the agent's presence or profile changed.
+    pub(crate) fn revisit_preferring(&mut self, slot: u32) {
+        for key in self.agents[slot].preferring.clone() {
+            self.leave_line(key);
+            self.place_in_line(key);
+        }
+    }
+
+    pub(crate) fn set_state(&mut self, key: u32, state: TicketState) {
+        let ticket = &mut self.tickets[key];
+        self.by_state[ticket.state as usize] -= 1;
+        self.by_state[state as usize] += 1;
+        ticket.state = state;
+    }
+}
