@@ -176,3 +176,21 @@ async def test_a_client_that_does_not_read_is_cut() -> None:
         again = rig.routing.Watch(event_pb2.WatchRequest(after_sequence=seen, batch_max=1))
         assert (await next_of(again)).events[0].sequence == seen + 1
         again.cancel()
+
+
+async def test_a_stream_whose_answers_are_not_read_is_cut() -> None:
+    async with running(write_timeout_ms=300) as rig:
+        stream = rig.routing.RouteStream()
+
+        async def write_on() -> None:
+            for tag in range(1000):
+                tickets = [new_ticket(f"{tag}-{number}") for number in range(500)]
+                await stream.write(ticket_pb2.RouteBatchRequest(tickets=tickets, tag=tag))
+
+        writing = asyncio.ensure_future(write_on())
+        await until(lambda: rig.server._door._streams == 1)
+        await until(lambda: rig.server._door._streams == 0)
+        writing.cancel()
+        await asyncio.wait([writing])
+        assert not rig.server._pump._waiting
+        assert (await rig.route("other")).place
