@@ -125,7 +125,7 @@ def demo(
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the summary here.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed brings the same customers.")] = 11,
     rate: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Tickets a minute offered in the first half; 0: as fast as it goes.")
+        int, typer.Option(min=1000, max=30_000_000, metavar="N", help="Tickets a minute offered in the first half.")
     ] = 2_000_000,
     gateways: Annotated[int, typer.Option(min=1, max=16, help="Gateway processes of the first half.")] = 2,
     desktops: Annotated[int, typer.Option(min=1, max=16, help="Agent desktop processes.")] = 2,

@@ -51,7 +51,8 @@ def play(options: Options, json_file: Path | None = None) -> int:
 async def _play(options: Options, screen: Screen) -> dict[str, Any]:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (a coroutine that runs has one)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as Ctrl-C: end what was started
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: end what was started
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     throughput = await play_throughput(options, screen)
     night = await play_night(options, screen)
     return {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from csroute.client import AsyncClient
+from csroute.client.calls import Ask, Calls
 from csroute.demo.child import unpack
 from csroute.demo.crew import Child, Crew, CrewError
 from csroute.demo.figures import PERCENTILES, Scrape, quantiles, scrape
@@ -26,6 +27,7 @@ from csroute.demo.plan import compressed, plan_night, plan_throughput
 from csroute.errors import NotFoundError
 from csroute.presets.double11 import policy
 from csroute.types import QueueStats, Stats, TicketState
+from csroute.v1 import ticket_pb2
 
 if TYPE_CHECKING:
     from csroute.demo.plan import Options
@@ -36,6 +38,7 @@ __all__ = ["play_night", "play_throughput"]
 _LOOK_S: Final = 0.5
 _CLOSING_S: Final = 30.0
 """How long the desktops may take to complete what they hold when the time is up."""
+_HELD: Final = ("offered", "active", "wrapping")
 _OPEN: Final = tuple(state for state in TicketState if state and not state.ended)
 _ALL: Final = tuple(state for state in TicketState if state)
 _SHORT_MS: Final = 5000
@@ -70,12 +73,13 @@ async def play_throughput(options: Options, screen: Screen) -> Figures:
             before = await scrape(metrics)
             begun = _tell(gateways, "start")
             occupancy = await _look_on(plan.seconds, begun, metrics, [*gateways, *desktops], screen.throughput)
-            played = await client.stats()
             seconds = time.monotonic() - begun
-            after = await scrape(metrics)
             _tell(gateways, "stop")
+            _tell(desktops, "finish")
+            completed = sum(report["completed"] for report in await _all(desktops, "over"))
+            after = await scrape(metrics)
             given = await _all(gateways, "ledger")
-            await _closed(client)
+            stats = await _closed(client, metrics)
             _tell(desktops, "stop")
             done = await _all(desktops, "ledger")
             ledgers = {
@@ -84,15 +88,16 @@ async def play_throughput(options: Options, screen: Screen) -> Figures:
             }
             told = await _told(client, open_ids(ledgers))
             tally = reconcile(ledgers, told)
-            compare(tally, await client.stats())
+            compare(tally, stats)
     waits_ms = [wait for report in given for wait in report["waits_ms"]]
+    submitted = sum(report["answered"] for report in given)
     return {
-        "offered_load_over_capacity": round(occupancy * played.submitted / max(1, played.completed), 3),
+        "offered_load_over_capacity": round(occupancy * submitted / max(1, completed), 3),
         "seconds": round(seconds, 3),
         **asdict(tally),
         "refused": sum(marks.count(0xFF) for marks, _ in ledgers.values()),
-        "tickets_per_minute": round(played.completed / seconds * 60),
-        "submitted_per_minute": round(played.submitted / seconds * 60),
+        "tickets_per_minute": round(completed / seconds * 60),
+        "submitted_per_minute": round(submitted / seconds * 60),
         "decision_latency_us": after.quantiles_us("decision", before),
         "end_to_end_latency_us": after.quantiles_us("end_to_end", before),
         "batch_round_trip_ms": quantiles(waits_ms),
@@ -133,7 +138,7 @@ async def play_night(options: Options, screen: Screen) -> Figures:
                 after = await scrape(metrics)
                 _tell(desktops, "finish")
                 desks = await _all(desktops, "over")
-                await _closed(client)
+                await _closed(client, metrics)
                 _tell([gateway], "freeze")
                 await gateway.report("frozen")
                 closed = await client.stats()
@@ -202,23 +207,29 @@ async def _look_on(seconds: float, begun: float, metrics: int, children: list[Ch
     return round(sum(looks) / len(looks), 4)
 
 
-async def _closed(client: AsyncClient) -> None:
-    """Waits until no agent holds a ticket any more."""
+async def _closed(client: AsyncClient, metrics: int) -> Stats:
+    """Waits until no agent holds a ticket any more: the figures then."""
     until = time.monotonic() + _CLOSING_S
-    while (stats := await client.stats()).offered + stats.active + stats.wrapping:
+    while True:
+        seen = await scrape(metrics)  # up to a second old, but free; GetStats hashes the whole state
+        if not any(seen.value("csroute_tickets", state=state) for state in _HELD):
+            stats = await client.stats()
+            if not stats.offered + stats.active + stats.wrapping:
+                return stats
         if time.monotonic() > until:
-            held = f"{stats.offered} offered, {stats.active} active, {stats.wrapping} wrapping"
+            held = ", ".join(f"{seen.value('csroute_tickets', state=state):.0f} {state}" for state in _HELD)
             raise CrewError(f"the desktops did not finish in {_CLOSING_S:.0f} s: {held} tickets are left")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
 
 
 async def _listed(client: AsyncClient, states: tuple[TicketState, ...]) -> dict[str, TicketState]:
-    """All tickets in these states, by the server."""
+    """All tickets in these states, by the server; of each, no more is read than that."""
     found: dict[str, TicketState] = {}
     token = ""
     while True:
-        page = await client.list_tickets(states=states, page_size=1000, page_token=token)
-        found.update((ticket.id, ticket.state) for ticket in page.tickets)
+        whole = Calls.list_tickets.ask(states=states, page_size=1000, page_token=token)
+        page = await client._ask(Ask(whole.rpc, whole.request, ticket_pb2.ListTicketsReply.FromString))
+        found.update((ticket.id, TicketState(ticket.state)) for ticket in page.tickets)
         if not (token := page.next_page_token):
             return found
 

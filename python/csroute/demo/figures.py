@@ -31,7 +31,7 @@ def quantiles(values: Sequence[float], percentiles: Sequence[float] = PERCENTILE
     """By nearest rank: the value that so many percent do not exceed. Empty if there is none."""
     ranked = sorted(values)
     return {
-        _name(p): round(ranked[min(len(ranked), max(1, math.ceil(p / 100 * len(ranked)))) - 1], 3)
+        _name(p): round(ranked[min(len(ranked), max(1, math.ceil(round(p * len(ranked) / 100, 6)))) - 1], 3)
         for p in percentiles
         if ranked
     }

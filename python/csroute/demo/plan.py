@@ -64,7 +64,7 @@ class Throughput:
 
     @property
     def load(self) -> float:
-        """Offered load ÷ capacity; 0 where the rate is as fast as it goes."""
+        """Offered load ÷ capacity."""
         return self.rate_per_min / 60 * self.turnaround_s / self.places
 
 
@@ -100,7 +100,7 @@ def plan_throughput(options: Options) -> Throughput:
         batch=options.batch,
         agents=len(people),
         places=_places(people),
-        turnaround_s=0.1,
+        turnaround_s=0.02,
     )
 
 

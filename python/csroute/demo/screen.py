@@ -62,12 +62,11 @@ class Screen:
     def begin_throughput(self, plan: Throughput, gateways: int, desktops: int) -> None:
         """Opens with offered load ÷ capacity."""
         self._throughput = plan
-        rate = f"{plan.rate_per_min:,} tickets/min offered" if plan.rate_per_min else "as fast as it goes"
-        load = f"[bold]{plan.load:.2f}[/]" if plan.rate_per_min else "as measured below"
         self._begin(
             "1 of 2 · routing throughput",
-            f"{rate} by {gateways} gateways; {plan.agents:,} agents at {desktops} desktops complete at once",
-            f"offered load ÷ capacity: {load} "
+            f"{plan.rate_per_min:,} tickets/min offered by {gateways} gateways; "
+            f"{plan.agents:,} agents at {desktops} desktops complete at once",
+            f"offered load ÷ capacity: [bold]{plan.load:.2f}[/] "
             f"({plan.places:,} places, each held for some {plan.turnaround_s * 1000:.0f} ms)",
         )
 

@@ -24,7 +24,7 @@ from csroute.demo.encode import ACCEPT, COMPLETE, END_WRAP_UP, TicketBytes, numb
 from csroute.demo.ledger import REFUSED
 from csroute.demo.plan import agents_of, new_ticket
 from csroute.presets.double11_workload import tickets
-from csroute.types import Login
+from csroute.types import Login, Presence, SetPresence
 from csroute.v1 import agent_pb2, ticket_pb2
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ _SAMPLES: Final = 4096
 async def gateway(settings: dict[str, Any], link: Link) -> None:
     """Streams tickets until it is told to stop; then reports its ledger.
 
-    Settings: target, prefix, seed, rate_per_s (0: as fast as answers come), batch, in_flight_max.
+    Settings: target, prefix, seed, rate_per_s, batch, in_flight_max.
     """
     samples = [new_ticket(sample, settings["prefix"]) for sample in islice(tickets(settings["seed"]), _SAMPLES)]
     maker = TicketBytes(settings["prefix"], [sample.to_wire() for sample in samples])
     batch: int = settings["batch"]
-    every_s = batch / settings["rate_per_s"] if settings["rate_per_s"] else 0.0
+    every_s = batch / settings["rate_per_s"]
     room = asyncio.Semaphore(settings["in_flight_max"])
     ledger, sent_at = bytearray(), deque[float]()
     waits_ms: list[float] = []
@@ -77,15 +77,16 @@ async def gateway(settings: dict[str, Any], link: Link) -> None:
             sent_at.append(time.perf_counter())
             await call.write(maker.batch(sent, batch))
             sent += batch
+        answered = len(ledger)
         await call.done_writing()
         await receiver
         reporter.cancel()
-        link.tell("ledger", sent=sent, marks=pack(ledger), waits_ms=waits_ms)
+        link.tell("ledger", answered=answered, marks=pack(ledger), waits_ms=waits_ms)
         await stop
 
 
 async def desktop(settings: dict[str, Any], link: Link) -> None:
-    """Logs its agents in, completes what they are given, until it is told to stop; then reports its ledger.
+    """Logs its agents in and completes what they are given, until it is told to finish: then they take no more.
 
     Settings: target, session, scale, part, parts.
     """
@@ -100,15 +101,19 @@ async def desktop(settings: dict[str, Any], link: Link) -> None:
             link.tell("ready", agents=len(agents))
             working = asyncio.create_task(desk.work(settings["target"], session.name))
             reporter = asyncio.create_task(link.keep_telling(lambda: {"completed": desk.completed}))
-            stop = asyncio.create_task(link.wait_for("stop"))
-            await asyncio.wait([working, stop], return_when=asyncio.FIRST_COMPLETED)
+            order = asyncio.create_task(link.wait_for("finish"))
+            await asyncio.wait([working, order], return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 working.result()  # it never ends well by itself
-            working.cancel()
             reporter.cancel()
+            link.tell("over", completed=desk.completed)
+            for some in _chunks(agents):
+                away = [SetPresence(session.name, agent.id, Presence.DRAINING, "closing") for agent in some]
+                _all_well(await session.act(away))
+            await link.wait_for("stop")
+            working.cancel()
             marks = {prefix: pack(ledger) for prefix, ledger in desk.ledgers.items()}
             link.tell("ledger", marks=marks, refused=desk.refused)
-            await stop
 
 
 class _Desk:
