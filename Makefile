@@ -21,6 +21,7 @@ CARGO ?= cargo
 export VIRTUAL_ENV := $(VENV)
 export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
 export PYO3_PYTHON := $(BIN)/python
 
 RUST := Cargo.toml Cargo.lock $(shell find rust_core protos \( -name '*.rs' -o -name '*.proto' -o -name 'Cargo.toml' \) -not -path '*/target/*')
@@ -39,7 +40,7 @@ tools: $(TOOLS)
 
 $(TOOLS): requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -r requirements-dev.txt
+	$(BIN)/python -m pip install -r requirements-dev.txt
 	@touch $@
 
 $(BUILT): $(TOOLS) pyproject.toml $(RUST)
@@ -95,7 +96,7 @@ protos: $(TOOLS)
 	$(BIN)/python scripts/gen_protos.py
 
 lock: $(TOOLS)
-	$(BIN)/python -m pip install -q uv
+	$(BIN)/python -m pip install uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade -q \
 		--no-annotate --no-header -o requirements-dev.txt
 
