@@ -90,8 +90,8 @@ class Node:
         """Queues one call. Its answer comes as one completion with this token, a refusal too: never as an exception.
 
         deadline_us: Unix µs, 0 is none; past it the call is not begun (DEADLINE_PASSED). Past in_flight_max calls
-        that are not answered yet: BUSY. Submissions by one thread begin in the order submitted. Parked calls
-        (WatchNext, WorkNext, a waiting Route) do not count as in flight; they have bounds of their own.
+        that are not answered yet, or 256 MiB of their requests: BUSY. Submissions by one thread begin in the order
+        submitted. Parked calls (WatchNext, WorkNext, a waiting Route) are not in flight; they have bounds of their own.
         """
 
     def completions(self) -> list[tuple[int, int, bytes]]:

@@ -124,7 +124,7 @@ fn policy() -> pb::CompiledPolicy {
 /// A node with agents that have 15 of 100 skills each, in 300 profiles.
 fn start() -> Bench {
     let (sender, answers) = channel();
-    let node = Node::start(Limits::default(), 1024, Answers(sender)).expect("a thread");
+    let node = Node::start(Limits::default(), Answers(sender)).expect("a thread");
     let mut bench = Bench {
         node,
         answers,

@@ -36,6 +36,10 @@ pub struct Limits {
     pub ring_events_max: usize,
     pub message_bytes_max: usize,
     pub watchers_max: usize,
+    /// Calls not answered yet, parked ones left out.
+    pub in_flight_max: usize,
+    /// Their requests' bytes.
+    pub in_flight_bytes_max: usize,
     /// Routes that wait at a time; past it they are answered at once, as the ticket stands.
     pub waits_max: usize,
 }
@@ -47,6 +51,8 @@ impl Default for Limits {
             ring_events_max: 262_144,
             message_bytes_max: 4 << 20,
             watchers_max: 4096,
+            in_flight_max: 8192,
+            in_flight_bytes_max: 256 << 20,
             waits_max: 65_536,
         }
     }

@@ -4,8 +4,7 @@
 //! - [`core`] has all of it but the clock and the thread: for use in process, under a time of one's own.
 //! - [`node`] adds them: calls in by `submit`, answers out to a `Sink`, a block at a time. No caller waits inside.
 //!
-//! Every bound is named: [`core::Limits`] for tenants, events kept, message size, watchers and waiting calls, and
-//! `in_flight_max` for calls not answered yet. Past one, the answer is a numbered rejection.
+//! Every bound is named, in [`core::Limits`]. Past one, the answer is a numbered rejection.
 //!
 //! ```
 //! use std::sync::mpsc;
@@ -19,7 +18,7 @@
 //! }
 //!
 //! let (sender, answers) = mpsc::channel();
-//! let node = Node::start(Limits::default(), 8192, Answers(sender))?;
+//! let node = Node::start(Limits::default(), Answers(sender))?;
 //! node.submit(&Call { method: 9999, tenant: "default", caller: "", request: b"" }, 7, 0);
 //! assert_eq!(answers.recv()?.token, 7); // a numbered no: there is no such method
 //! node.stop();

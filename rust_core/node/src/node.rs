@@ -69,10 +69,43 @@ pub(crate) struct Job {
     pub deadline: Option<Instant>,
 }
 
+/// How much there is of something bounded.
+pub(crate) struct Gauge {
+    now: AtomicUsize,
+    max: usize,
+}
+
+impl Gauge {
+    fn new(max: usize) -> Self {
+        Self {
+            now: AtomicUsize::new(0),
+            max,
+        }
+    }
+
+    /// False, and nothing is taken, past the bound.
+    fn take(&self, amount: usize) -> bool {
+        let fits = self.now.fetch_add(amount, Ordering::Relaxed) + amount <= self.max;
+        if !fits {
+            self.give(amount);
+        }
+        fits
+    }
+
+    pub(crate) fn give(&self, amount: usize) {
+        self.now.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn now(&self) -> usize {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
 /// What callers and writer share.
 pub(crate) struct Shared {
     pub queue: Queue<Job>,
-    pub in_flight: AtomicUsize,
+    pub in_flight: Gauge,
+    pub in_flight_bytes: Gauge,
     pub draining: AtomicBool,
     pub stopping: AtomicBool,
     pub failed: AtomicBool,
@@ -85,16 +118,16 @@ pub(crate) struct Shared {
 pub struct Node {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    in_flight_max: usize,
     message_bytes_max: usize,
 }
 
 impl Node {
     /// Starts the writer.
-    pub fn start(limits: Limits, in_flight_max: usize, sink: impl Sink) -> io::Result<Self> {
+    pub fn start(limits: Limits, sink: impl Sink) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Queue::default(),
-            in_flight: AtomicUsize::new(0),
+            in_flight: Gauge::new(limits.in_flight_max),
+            in_flight_bytes: Gauge::new(limits.in_flight_bytes_max),
             draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -110,7 +143,6 @@ impl Node {
         Ok(Self {
             shared,
             writer: Mutex::new(Some(writer)),
-            in_flight_max,
             message_bytes_max: limits.message_bytes_max,
         })
     }
@@ -124,14 +156,13 @@ impl Node {
 
     fn try_submit(&self, call: &Call<'_>, token: u64, deadline: Micros) -> Result<(), Rejection> {
         check_size(call.request.len(), self.message_bytes_max)?;
-        let in_flight = &self.shared.in_flight;
-        if in_flight.fetch_add(1, Ordering::Relaxed) >= self.in_flight_max {
-            in_flight.fetch_sub(1, Ordering::Relaxed);
-            let message = format!(
-                "{} calls are in flight, as many as may be: wait for answers",
-                self.in_flight_max
-            );
-            return Err(Rejection::new(Code::Busy, message));
+        let (shared, bytes) = (&self.shared, call.request.len());
+        if !shared.in_flight.take(1) {
+            return Err(busy(shared.in_flight.max, "calls"));
+        }
+        if !shared.in_flight_bytes.take(bytes) {
+            shared.in_flight.give(1);
+            return Err(busy(shared.in_flight_bytes.max, "bytes of requests"));
         }
         let submitted = Instant::now();
         // The caller's deadline is the wall's; from here on only the monotonic clock counts.
@@ -145,9 +176,10 @@ impl Node {
             submitted,
             deadline: (deadline != 0).then(|| submitted + Duration::from_micros(left_us)),
         };
-        self.shared.queue.push(job).map_err(|_| {
-            in_flight.fetch_sub(1, Ordering::Relaxed);
-            self.shared.closed()
+        shared.queue.push(job).map_err(|_| {
+            shared.in_flight.give(1);
+            shared.in_flight_bytes.give(bytes);
+            shared.closed()
         })
     }
 
@@ -187,8 +219,13 @@ impl Node {
 
     /// Calls that are not answered, parked ones left out.
     pub fn in_flight(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        self.shared.in_flight.now()
     }
+}
+
+fn busy(max: usize, what: &str) -> Rejection {
+    let message = format!("{max} {what} are in flight, as many as may be: wait for answers");
+    Rejection::new(Code::Busy, message)
 }
 
 impl Drop for Node {
@@ -250,11 +287,13 @@ mod tests {
     }
 
     fn start(in_flight_max: usize) -> (Node, Book) {
+        let limits = Limits {
+            in_flight_max,
+            in_flight_bytes_max: 1 << 20,
+            ..Limits::default()
+        };
         let book = Book::default();
-        (
-            Node::start(Limits::default(), in_flight_max, book.clone()).unwrap(),
-            book,
-        )
+        (Node::start(limits, book.clone()).unwrap(), book)
     }
 
     fn call(method: u16) -> Call<'static> {
@@ -319,6 +358,24 @@ mod tests {
         let answered = book.wait_for(2);
         assert_eq!(answered[&1], [grpc_code(Code::DeadlinePassed)]);
         assert_eq!(answered[&2], [grpc_code(Code::UnknownMethod)]);
+    }
+
+    #[test]
+    fn bytes_in_flight_are_bounded_too() {
+        let (node, book) = start(8192);
+        let [fits, does_not] = [600 << 10, 2 << 20].map(|bytes| vec![0; bytes]);
+        for token in 0..10 {
+            let (request, code) = match token {
+                5 => (&does_not, Code::Busy),
+                _ => (&fits, Code::UnknownMethod), // the bytes of those before were given back
+            };
+            let call = Call {
+                request,
+                ..call(UNKNOWN)
+            };
+            node.submit(&call, token, 0);
+            assert_eq!(book.wait_for(token as usize + 1)[&token], [grpc_code(code)]);
+        }
     }
 
     #[test]

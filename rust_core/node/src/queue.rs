@@ -1,6 +1,6 @@
 //! The hand-off from many callers to the one writer: a queue that is taken whole, a block at a time.
 //!
-//! Its bound is the node's (`in_flight_max`, counted from submit to answer); pushing never waits.
+//! Its bounds are the node's (`in_flight_max` and `in_flight_bytes_max`); pushing never waits.
 //!
 //! ```
 //! let queue = csroute_node::queue::Queue::default();

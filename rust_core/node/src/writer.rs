@@ -110,6 +110,7 @@ impl Writer {
     }
 
     fn apply(&mut self, job: &Job) {
+        self.shared.in_flight_bytes.give(job.request.len());
         let instant = Instant::now();
         let now = self.clock.at(instant);
         let left = job.deadline.map(|deadline| deadline.saturating_duration_since(instant));
@@ -133,7 +134,7 @@ impl Writer {
         };
         self.current = Some((job.token, Some(job.submitted)));
         if self.core.take(&call, asker, now) == Taken::Parked {
-            self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.shared.in_flight.give(1);
         }
         self.current = None;
     }
@@ -148,7 +149,7 @@ impl Writer {
         }
         self.delivered_at = Instant::now();
         if !self.out.is_empty() {
-            self.shared.in_flight.fetch_sub(self.submitted.len(), Ordering::Relaxed);
+            self.shared.in_flight.give(self.submitted.len());
             for submitted in self.submitted.drain(..) {
                 self.end_to_end
                     .record((self.delivered_at - submitted).as_nanos() as u64, 1);
@@ -172,7 +173,7 @@ impl Writer {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let outside = Outside {
-            in_flight: self.shared.in_flight.load(Ordering::Relaxed),
+            in_flight: self.shared.in_flight.now(),
             draining: self.shared.draining.load(Ordering::Relaxed),
             failed: self.shared.failed.load(Ordering::Relaxed),
             clock_jumps: self.clock.jumps(),

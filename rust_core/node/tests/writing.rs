@@ -135,9 +135,13 @@ fn a_time_that_goes_back_changes_nothing() {
 }
 
 /// A node with the policy installed: one answer is out.
-fn start(limits: Limits, in_flight_max: usize) -> (Node, Answers) {
+fn start(in_flight_max: usize) -> (Node, Answers) {
+    let limits = Limits {
+        in_flight_max,
+        ..Limits::default()
+    };
     let answers = Answers::default();
-    let node = Node::start(limits, in_flight_max, answers.clone()).unwrap();
+    let node = Node::start(limits, answers.clone()).unwrap();
     let install = pb::InstallPolicyRequest {
         policy: common::policy().encode_to_vec(),
         reclassify: false,
@@ -166,7 +170,7 @@ fn many_gateways_at_once_lose_nothing() {
     const GATEWAYS: u64 = 6;
     const BATCHES: u64 = 40;
     const TICKETS: u64 = 50;
-    let (node, answers) = start(Limits::default(), 16);
+    let (node, answers) = start(16);
     thread::scope(|scope| {
         for gateway in 0..GATEWAYS {
             let node = &node;
@@ -211,7 +215,7 @@ fn many_gateways_at_once_lose_nothing() {
 
 #[test]
 fn timers_fire_though_nobody_asks_and_stop_answers_what_is_parked() {
-    let (node, answers) = start(Limits::default(), 64);
+    let (node, answers) = start(64);
     submit(
         &node,
         Method::OpenSession,
@@ -258,7 +262,7 @@ fn timers_fire_though_nobody_asks_and_stop_answers_what_is_parked() {
 
 #[test]
 fn a_long_read_lets_others_through_and_metrics_tell_of_all() {
-    let (node, answers) = start(Limits::default(), 64);
+    let (node, answers) = start(64);
     let ids: Vec<String> = (0..10_000).map(|id| format!("ticket-{id}")).collect();
     for (token, ids) in (1..).zip(ids.chunks(2500)) {
         let tickets = ids.iter().map(|id| ticket(id, "a", "vip")).collect();

@@ -70,9 +70,10 @@ impl Node {
             ring_events_max,
             message_bytes_max,
             watchers_max,
+            in_flight_max,
             ..Limits::default()
         };
-        let node = Inner::start(limits, in_flight_max, Inbox(outbox.clone()))?;
+        let node = Inner::start(limits, Inbox(outbox.clone()))?;
         Ok(Self { outbox, node })
     }
 
