@@ -102,7 +102,7 @@ class Audit:
             known.agent = ""
 
     def clock(self, event: event_pb2.Event, kind: str) -> None:
-        known = self.tickets[event.ticket]
+        known = self.tickets.get(event.ticket, Heard())
         assert known.state not in ENDED | {NEW}, f"I6: a clock of an ended ticket: {event}"
         if kind in ("clock_warned", "clock_breached", "clock_stopped"):
             name = getattr(event, kind).clock

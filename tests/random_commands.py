@@ -7,7 +7,6 @@ Whatever draws them (`random.Random`, or Hypothesis's) only needs `choice`, `ran
 >>> 1 <= len(policy.layers) <= 3
 True
 """
-# ruff: noqa: ARG005 - each row of COMMANDS takes what is drawn from and the state, and uses what it needs
 
 from __future__ import annotations
 
@@ -21,12 +20,9 @@ from google.protobuf import text_format
 from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2
 from tests.oracle import Oracle
 
-__all__ = ["Command", "random_command", "random_policy", "submit"]
+__all__ = ["CROWD", "FEW", "Command", "Draw", "Names", "random_command", "random_policy"]
 
 T = TypeVar("T")
-TICKETS = [f"t{number}" for number in range(1, 7)]
-AGENTS = ["ann", "bob", "cat", "dan"]
-SESSIONS = ["east", "west"]
 SKILLS = ["bill", "tech", "lang[en]", "lang[fr]"]
 CHANNELS = ["chat", "phone"]
 CLOCKS = {
@@ -42,6 +38,29 @@ VALUES = {"kind": ["x", "y"], "mood": ["calm", "angry"], "lang": ["en", "fr", "d
 DURATIONS_MS = [1000, 2000, 3000, 5000]
 SECOND_US = 1_000_000
 START_US = 1_700_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Names:
+    """Who there is."""
+
+    tickets: Sequence[str]
+    agents: Sequence[str]
+    sessions: Sequence[str] = ("east", "west")
+
+
+# So few that they collide; and enough for long lines and a choice of agents.
+FEW = Names([f"t{number}" for number in range(1, 7)], ["ann", "bob", "cat", "dan"])
+CROWD = Names([f"t{number}" for number in range(1, 41)], [f"a{number}" for number in range(1, 13)])
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a command is drawn from; it looks at the oracle's state alone."""
+
+    rng: Random
+    oracle: Oracle
+    names: Names = FEW
 
 
 @dataclass(frozen=True)
@@ -214,177 +233,181 @@ def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolic
 # Commands
 
 
-def random_attributes(rng: Random, update: bool) -> list[ticket_pb2.Attribute]:
+def random_attributes(draw: Draw, *, update: bool) -> list[ticket_pb2.Attribute]:
     attributes = []
-    for name in some(rng, ["kind", "mood", "lang", "note"], 3):
+    for name in some(draw.rng, ["kind", "mood", "lang", "note"], 3):
         values = VALUES.get(name, ["hello"])
-        value = rng.choice([*values, *values, *([""] if update else []), *(["odd"] if maybe(rng, 0.1) else [])])
+        odd = ["odd"] if maybe(draw.rng, 0.1) else []
+        value = draw.rng.choice([*values, *values, *([""] if update else []), *odd])
         attribute = ticket_pb2.Attribute(name=name, value=value)
-        if name == "mood" and maybe(rng, 0.7):
-            attribute.confidence_milli = rng.choice([0, 599, 600, 1000])
+        if name == "mood" and maybe(draw.rng, 0.7):
+            attribute.confidence_milli = draw.rng.choice([0, 599, 600, 1000])
         attributes.append(attribute)
     return attributes
 
 
-def random_skill_levels(rng: Random, at_most: int) -> list[ticket_pb2.SkillLevel]:
-    return [ticket_pb2.SkillLevel(skill=each, level=rng.choice([1, 2, 2, 3])) for each in some(rng, SKILLS, at_most)]
+def random_skill_levels(draw: Draw, at_most: int) -> list[ticket_pb2.SkillLevel]:
+    skills = some(draw.rng, SKILLS, at_most)
+    return [ticket_pb2.SkillLevel(skill=each, level=draw.rng.choice([1, 2, 2, 3])) for each in skills]
 
 
-def submit(rng: Random, oracle: Oracle, ids: Sequence[str] = TICKETS) -> ticket_pb2.NewTicket:
+def submit(draw: Draw) -> ticket_pb2.NewTicket:
     """A new ticket, or the same again."""
-    new = [name for name in ids if name not in oracle.tickets]
-    name = rng.choice(new) if new and maybe(rng, 0.8) else rng.choice(ids)
-    if name in oracle.tickets and maybe(rng, 0.9):
-        return oracle.tickets[name].sent
+    new = [name for name in draw.names.tickets if name not in draw.oracle.tickets]
+    name = draw.rng.choice(new if new and maybe(draw.rng, 0.8) else draw.names.tickets)
+    if name in draw.oracle.tickets and maybe(draw.rng, 0.9):
+        return draw.oracle.tickets[name].sent
     sent = ticket_pb2.NewTicket(
-        id=name, channel=rng.choice(["chat", "chat", "phone", "chat", "fax"][: rng.randint(3, 5)])
+        id=name, channel=draw.rng.choice(["chat", "chat", "phone", "chat", "fax"][: draw.rng.randint(3, 5)])
     )
-    sent.customer = rng.choice(["", "vip", "bob"])
-    sent.source = rng.choice(["", "web", "app"])
-    sent.attributes.extend(random_attributes(rng, update=False))
-    if maybe(rng, 0.1):
-        sent.skills.extend(random_skill_levels(rng, 1))
-    if maybe(rng, 0.4):
-        sent.preferred_agent = rng.choice([*AGENTS, "nobody"])
-    if maybe(rng, 0.2):
-        sent.excluded_agents[:] = some(rng, [*AGENTS, "nobody"], 2)
-    if maybe(rng, 0.25):
-        ahead_us = rng.choice([-SECOND_US, 0, 1, 999, 1000, SECOND_US, 2 * SECOND_US])
-        sent.not_before_us = oracle.now_us + ahead_us
-    if maybe(rng, 0.2):
+    sent.customer = draw.rng.choice(["", "vip", "bob"])
+    sent.source = draw.rng.choice(["", "web", "app"])
+    sent.attributes.extend(random_attributes(draw, update=False))
+    if maybe(draw.rng, 0.1):
+        sent.skills.extend(random_skill_levels(draw, 1))
+    if maybe(draw.rng, 0.4):
+        sent.preferred_agent = draw.rng.choice([*draw.names.agents, "nobody"])
+    if maybe(draw.rng, 0.2):
+        sent.excluded_agents[:] = some(draw.rng, [*draw.names.agents, "nobody"], 2)
+    if maybe(draw.rng, 0.25):
+        ahead_us = draw.rng.choice([-SECOND_US, 0, 1, 999, 1000, SECOND_US, 2 * SECOND_US])
+        sent.not_before_us = draw.oracle.now_us + ahead_us
+    if maybe(draw.rng, 0.2):
         sent.context = b"context"
     return sent
 
 
-def agent_spec(rng: Random) -> agent_pb2.AgentSpec:
-    spec = agent_pb2.AgentSpec(id=rng.choice(AGENTS), capacity=rng.choice([0, 2, 3, 3, 4, 6]))
-    spec.skills.extend(random_skill_levels(rng, 8))
-    if maybe(rng, 0.3):
-        for channel in some(rng, CHANNELS, 2):
-            spec.channels.add(channel=channel, limit=rng.choice([0, 1, 2]))
+def agent_spec(draw: Draw) -> agent_pb2.AgentSpec:
+    spec = agent_pb2.AgentSpec(id=draw.rng.choice(draw.names.agents), capacity=draw.rng.choice([0, 2, 3, 3, 4, 6]))
+    spec.skills.extend(random_skill_levels(draw, 8))
+    if maybe(draw.rng, 0.3):
+        for channel in some(draw.rng, CHANNELS, 2):
+            spec.channels.add(channel=channel, limit=draw.rng.choice([0, 1, 2]))
     return spec
 
 
-def attempt_of(rng: Random, oracle: Oracle, ticket: str) -> int:
-    newest = oracle.tickets[ticket].attempt if ticket in oracle.tickets else 1
-    return max(0, newest + rng.choice([0] * 12 + [-1, 1]))
+def attempt_of(draw: Draw, ticket: str) -> int:
+    newest = draw.oracle.tickets[ticket].attempt if ticket in draw.oracle.tickets else 1
+    return max(0, newest + draw.rng.choice([0] * 12 + [-1, 1]))
 
 
-def verb(rng: Random, oracle: Oracle, states: Sequence[int]) -> dict[str, Any]:
+def verb(draw: Draw, states: Sequence[int]) -> dict[str, Any]:
     """A ticket, mostly one in such a state, and its attempt."""
-    apt = [name for name, ticket in oracle.tickets.items() if ticket.state in states]
-    ticket = rng.choice(apt) if apt and maybe(rng, 0.85) else rng.choice(TICKETS)
-    return {"ticket": ticket, "attempt": attempt_of(rng, oracle, ticket)}
+    apt = [name for name, ticket in draw.oracle.tickets.items() if ticket.state in states]
+    ticket = draw.rng.choice(apt) if apt and maybe(draw.rng, 0.85) else draw.rng.choice(draw.names.tickets)
+    return {"ticket": ticket, "attempt": attempt_of(draw, ticket)}
 
 
-def transfer(rng: Random, oracle: Oracle) -> agent_pb2.TransferRequest:
-    request = agent_pb2.TransferRequest(**verb(rng, oracle, [5]))
-    to = rng.randint(1, 3)
+def transfer(draw: Draw) -> agent_pb2.TransferRequest:
+    request = agent_pb2.TransferRequest(**verb(draw, [5]))
+    to = draw.rng.randint(1, 3)
     if to == 1:
-        request.agent = rng.choice([*AGENTS, "nobody"] if maybe(rng, 0.1) else AGENTS)
+        request.agent = draw.rng.choice([*draw.names.agents, "nobody"] if maybe(draw.rng, 0.1) else draw.names.agents)
     elif to == 2:
-        request.queue = any_queue(rng, oracle)
+        request.queue = any_queue(draw)
     else:
-        for _ in range(rng.choice([0, 1, 1, 2])):
-            request.requirement.needs.add(skills=random_skill_levels(rng, 3) or [ticket_pb2.SkillLevel(skill="bill")])
-        request.requirement.none_of.extend(random_skill_levels(rng, 1) if maybe(rng, 0.2) else [])
+        for _ in range(draw.rng.choice([0, 1, 1, 2])):
+            skills = random_skill_levels(draw, 3) or [ticket_pb2.SkillLevel(skill="bill")]
+            request.requirement.needs.add(skills=skills)
+        request.requirement.none_of.extend(random_skill_levels(draw, 1) if maybe(draw.rng, 0.2) else [])
         request.requirement.SetInParent()
     return request
 
 
-def any_queue(rng: Random, oracle: Oracle) -> str:
-    return rng.choice(
-        [*(oracle.policy.queues if oracle.policy else []), *(["nowhere"] if maybe(rng, 0.1) else [])] or ["q"]
-    )
+def any_queue(draw: Draw) -> str:
+    queues = draw.oracle.policy.queues if draw.oracle.policy else []
+    return draw.rng.choice([*queues, *(["nowhere"] if maybe(draw.rng, 0.1) or not queues else [])])
 
 
-def login(rng: Random, oracle: Oracle) -> agent_pb2.LoginRequest:
-    presence: Any = rng.choice([0, 1, 1, 1, 2, 3])
-    sessions = list(oracle.sessions) if maybe(rng, 0.9) else SESSIONS
+def login(draw: Draw) -> agent_pb2.LoginRequest:
+    presence: Any = draw.rng.choice([0, 1, 1, 1, 2, 3])
+    sessions = list(draw.oracle.sessions) if maybe(draw.rng, 0.9) else draw.names.sessions
     return agent_pb2.LoginRequest(
-        session=rng.choice(sessions or SESSIONS),
-        agent=rng.choice(AGENTS),
+        session=draw.rng.choice(sessions or draw.names.sessions),
+        agent=draw.rng.choice(draw.names.agents),
         presence=presence,
-        reason=rng.choice(["", "", "", "lunch"]),
+        reason=draw.rng.choice(["", "", "", "lunch"]),
     )
 
 
-def set_presence(rng: Random, oracle: Oracle) -> agent_pb2.SetPresenceRequest:
-    presence: Any = rng.choice([1, 1, 1, 1, 2, 3, 4])
-    agent = rng.choice(AGENTS)
-    session = oracle.agents[agent].session if agent in oracle.agents else None
+def set_presence(draw: Draw) -> agent_pb2.SetPresenceRequest:
+    presence: Any = draw.rng.choice([1, 1, 1, 1, 2, 3, 4])
+    agent = draw.rng.choice(draw.names.agents)
+    session = draw.oracle.agents[agent].session if agent in draw.oracle.agents else None
     return agent_pb2.SetPresenceRequest(
-        session=session.id if session and maybe(rng, 0.9) else rng.choice(SESSIONS),
+        session=session.id if session and maybe(draw.rng, 0.9) else draw.rng.choice(draw.names.sessions),
         agent=agent,
         presence=presence,
-        reason=rng.choice(["", "", "", "lunch"]),
+        reason=draw.rng.choice(["", "", "", "lunch"]),
     )
 
 
-def clock(rng: Random, oracle: Oracle, *, paused: bool) -> dict[str, str]:
+def clock(draw: Draw, *, paused: bool) -> dict[str, str]:
     """A ticket and a clock, mostly one that runs or is paused."""
     apt = [
         (known, name)
-        for known, ticket in oracle.tickets.items()
+        for known, ticket in draw.oracle.tickets.items()
         for name, record in ticket.clocks.items()
         if record.started_us is not None and record.stopped_us is None and (record.paused_us is not None) == paused
     ]
-    ticket, name = rng.choice(apt) if apt and maybe(rng, 0.8) else (rng.choice(TICKETS), rng.choice(sorted(CLOCKS)))
+    any_one = draw.rng.choice(draw.names.tickets), draw.rng.choice(sorted(CLOCKS))
+    ticket, name = draw.rng.choice(apt) if apt and maybe(draw.rng, 0.8) else any_one
     return {"ticket": ticket, "clock": name}
 
 
-def ticket_in(rng: Random, oracle: Oracle, *states: int) -> str:
-    return str(verb(rng, oracle, states)["ticket"])
+def ticket_in(draw: Draw, *states: int) -> str:
+    return str(verb(draw, states)["ticket"])
 
 
-def update(rng: Random, oracle: Oracle) -> ticket_pb2.UpdateRequest:
-    name = ticket_in(rng, oracle, 1, 2, 3, 4, 5)
-    revision = oracle.tickets[name].revision + rng.choice([0, 1, 1, 1, 2]) if name in oracle.tickets else 1
-    return ticket_pb2.UpdateRequest(id=name, revision=max(1, revision), attributes=random_attributes(rng, update=True))
+def update(draw: Draw) -> ticket_pb2.UpdateRequest:
+    name = ticket_in(draw, 1, 2, 3, 4, 5)
+    newest = draw.oracle.tickets[name].revision if name in draw.oracle.tickets else 0
+    revision = max(1, newest + draw.rng.choice([0, 1, 1, 1, 2]))
+    return ticket_pb2.UpdateRequest(id=name, revision=revision, attributes=random_attributes(draw, update=True))
 
 
 # How often, the method, and its request.
-COMMANDS: list[tuple[int, str, Callable[[Random, Oracle], Any]]] = [
-    (16, "Route", lambda rng, oracle: ticket_pb2.RouteRequest(ticket=submit(rng, oracle))),
-    (3, "RouteBatch", lambda rng, oracle: ticket_pb2.RouteBatchRequest(
-        tickets=[submit(rng, oracle) for _ in range(rng.randint(1, 4))], tag=rng.randint(0, 9))),
-
+COMMANDS: list[tuple[int, str, Callable[[Draw], Any]]] = [
+    (16, "Route", lambda draw: ticket_pb2.RouteRequest(ticket=submit(draw))),
+    (3, "RouteBatch", lambda draw: ticket_pb2.RouteBatchRequest(
+        tickets=[submit(draw) for _ in range(draw.rng.randint(1, 4))], tag=draw.rng.randint(0, 9))),
     (6, "Update", update),
-    (3, "Cancel", lambda rng, oracle: ticket_pb2.CancelRequest(
-        id=rng.choice(TICKETS), reason=rng.choice(["", "left"]))),
-    (3, "Suspend", lambda rng, oracle: ticket_pb2.SuspendRequest(id=ticket_in(rng, oracle, 2))),
-    (3, "Resume", lambda rng, oracle: ticket_pb2.ResumeRequest(id=ticket_in(rng, oracle, 3))),
-    (6, "UpsertAgents", lambda rng, oracle: agent_pb2.UpsertAgentsRequest(
-        agents=[agent_spec(rng) for _ in range(rng.randint(1, 3))])),
-    (1, "RemoveAgents", lambda rng, oracle: agent_pb2.RemoveAgentsRequest(ids=some(rng, AGENTS, 1) or ["nobody"])),
-    (4, "OpenSession", lambda rng, oracle: agent_pb2.OpenSessionRequest(
-        session=rng.choice(SESSIONS), lease_ms=rng.choice([0, 0, 0, 1000, 10_000]))),
-    (3, "RenewLease", lambda rng, oracle: agent_pb2.RenewLeaseRequest(session=rng.choice(SESSIONS))),
-    (1, "CloseSession", lambda rng, oracle: agent_pb2.CloseSessionRequest(session=rng.choice(SESSIONS))),
+    (3, "Cancel", lambda draw: ticket_pb2.CancelRequest(
+        id=draw.rng.choice(draw.names.tickets), reason=draw.rng.choice(["", "left"]))),
+    (3, "Suspend", lambda draw: ticket_pb2.SuspendRequest(id=ticket_in(draw, 2))),
+    (3, "Resume", lambda draw: ticket_pb2.ResumeRequest(id=ticket_in(draw, 3))),
+    (6, "UpsertAgents", lambda draw: agent_pb2.UpsertAgentsRequest(
+        agents=[agent_spec(draw) for _ in range(draw.rng.randint(1, 3))])),
+    (1, "RemoveAgents", lambda draw: agent_pb2.RemoveAgentsRequest(
+        ids=some(draw.rng, draw.names.agents, 1) or ["nobody"])),
+    (4, "OpenSession", lambda draw: agent_pb2.OpenSessionRequest(
+        session=draw.rng.choice(draw.names.sessions), lease_ms=draw.rng.choice([0, 0, 0, 1000, 10_000]))),
+    (3, "RenewLease", lambda draw: agent_pb2.RenewLeaseRequest(session=draw.rng.choice(draw.names.sessions))),
+    (1, "CloseSession", lambda draw: agent_pb2.CloseSessionRequest(session=draw.rng.choice(draw.names.sessions))),
     (10, "Login", login),
     (5, "SetPresence", set_presence),
-    (14, "Accept", lambda rng, oracle: agent_pb2.AcceptRequest(
-        **verb(rng, oracle, [4]), context=rng.choice([b"", b"hi"]))),
-    (5, "Decline", lambda rng, oracle: agent_pb2.DeclineRequest(
-        **verb(rng, oracle, [4]), reason=rng.choice(["", "busy"]))),
-    (6, "Complete", lambda rng, oracle: agent_pb2.CompleteRequest(
-        **verb(rng, oracle, [5]), outcome=rng.choice(["", "solved"]), context=rng.choice([b"", b"bye"]))),
+    (14, "Accept", lambda draw: agent_pb2.AcceptRequest(
+        **verb(draw, [4]), context=draw.rng.choice([b"", b"hi"]))),
+    (5, "Decline", lambda draw: agent_pb2.DeclineRequest(
+        **verb(draw, [4]), reason=draw.rng.choice(["", "busy"]))),
+    (6, "Complete", lambda draw: agent_pb2.CompleteRequest(
+        **verb(draw, [5]), outcome=draw.rng.choice(["", "solved"]), context=draw.rng.choice([b"", b"bye"]))),
     (5, "Transfer", transfer),
-    (4, "Mark", lambda rng, oracle: agent_pb2.MarkRequest(
-        **verb(rng, oracle, [5]), moment=rng.choice([*MOMENTS * 4, "arrival", "nothing"]))),
-    (3, "PauseClock", lambda rng, oracle: agent_pb2.PauseClockRequest(
-        **clock(rng, oracle, paused=False))),
-    (4, "ResumeClock", lambda rng, oracle: agent_pb2.ResumeClockRequest(
-        **clock(rng, oracle, paused=True))),
-    (3, "EndWrapUp", lambda rng, oracle: agent_pb2.EndWrapUpRequest(**verb(rng, oracle, [6]))),
-    (3, "Assign", lambda rng, oracle: admin_pb2.AssignRequest(
-        ticket=ticket_in(rng, oracle, 2), agent=rng.choice(AGENTS))),
-    (4, "Move", lambda rng, oracle: admin_pb2.MoveRequest(
-        ticket=ticket_in(rng, oracle, 1, 2, 3), queue=any_queue(rng, oracle))),
-    (5, "Act", lambda rng, oracle: agent_pb2.ActRequest(
-        actions=[action(rng, oracle) for _ in range(rng.randint(1, 4))])),
-    (12, "advance", lambda rng, oracle: rng.choice([1, 2, 3, 1000])),
-    (1, "resume", lambda rng, oracle: rng.choice([0, 1000, 5000])),
+    (4, "Mark", lambda draw: agent_pb2.MarkRequest(
+        **verb(draw, [5]), moment=draw.rng.choice([*MOMENTS * 4, "arrival", "nothing"]))),
+    (3, "PauseClock", lambda draw: agent_pb2.PauseClockRequest(
+        **clock(draw, paused=False))),
+    (4, "ResumeClock", lambda draw: agent_pb2.ResumeClockRequest(
+        **clock(draw, paused=True))),
+    (3, "EndWrapUp", lambda draw: agent_pb2.EndWrapUpRequest(**verb(draw, [6]))),
+    (3, "Assign", lambda draw: admin_pb2.AssignRequest(
+        ticket=ticket_in(draw, 2), agent=draw.rng.choice(draw.names.agents))),
+    (4, "Move", lambda draw: admin_pb2.MoveRequest(
+        ticket=ticket_in(draw, 1, 2, 3), queue=any_queue(draw))),
+    (5, "Act", lambda draw: agent_pb2.ActRequest(
+        actions=[action(draw) for _ in range(draw.rng.randint(1, 4))])),
+    (12, "advance", lambda draw: draw.rng.choice([1, 2, 3, 1000])),
+    (1, "resume", lambda draw: draw.rng.choice([0, 1000, 5000])),
 ]  # fmt: skip
 WEIGHTED = [index for index, (weight, _, _) in enumerate(COMMANDS) for _ in range(weight)]
 ACTIONS = {
@@ -402,36 +425,36 @@ IN_SESSION = {"Login", "SetPresence", "RenewLease", "CloseSession"}
 ACTION_COMMANDS = [command for command in COMMANDS if command[1] in ACTIONS]
 
 
-def action(rng: Random, oracle: Oracle) -> agent_pb2.AgentAction:
-    _, method, make = rng.choice(ACTION_COMMANDS)
-    made = agent_pb2.AgentAction(tag=rng.randint(0, 9))
-    getattr(made, ACTIONS[method]).CopyFrom(make(rng, oracle))
+def action(draw: Draw) -> agent_pb2.AgentAction:
+    _, method, make = draw.rng.choice(ACTION_COMMANDS)
+    made = agent_pb2.AgentAction(tag=draw.rng.randint(0, 9))
+    getattr(made, ACTIONS[method]).CopyFrom(make(draw))
     return made
 
 
-def random_time(rng: Random, oracle: Oracle) -> int:
+def random_time(draw: Draw) -> int:
     """Often the same time again, often exactly a due time or a µs beside it, seldom aligned to a ms otherwise."""
-    now_us, due_us = max(oracle.now_us, START_US), oracle.next_due_us()
-    kind = rng.random()
+    now_us, due_us = max(draw.oracle.now_us, START_US), draw.oracle.next_due_us()
+    kind = draw.rng.random()
     if kind < 0.6:
         return now_us
     if kind < 0.8 and due_us is not None and due_us < now_us + 20 * SECOND_US:
-        return max(now_us, due_us + rng.choice([0, 0, 0, -1, 1]))
-    return now_us + rng.choice([1, 500, 999, 1000, 1001, 500_000, SECOND_US, 2 * SECOND_US, 3 * SECOND_US])
+        return max(now_us, due_us + draw.rng.choice([0, 0, 0, -1, 1]))
+    return now_us + draw.rng.choice([1, 500, 999, 1000, 1001, 500_000, SECOND_US, 2 * SECOND_US, 3 * SECOND_US])
 
 
-def random_command(rng: Random, oracle: Oracle, policies: Sequence[bytes], grid_us: int = 1) -> Command:
+def random_command(draw: Draw, policies: Sequence[bytes], grid_us: int = 1) -> Command:
     """What may come next: one of the commands, or seldom another policy; at times on this grid."""
-    at_us = -(-random_time(rng, oracle) // grid_us) * grid_us
-    if (oracle.policy is None and maybe(rng, 0.8)) or maybe(rng, 0.01):
-        request = policy_pb2.InstallPolicyRequest(policy=rng.choice(policies), reclassify=maybe(rng, 0.5))
+    at_us = -(-random_time(draw) // grid_us) * grid_us
+    if (draw.oracle.policy is None and maybe(draw.rng, 0.8)) or maybe(draw.rng, 0.01):
+        request = policy_pb2.InstallPolicyRequest(policy=draw.rng.choice(policies), reclassify=maybe(draw.rng, 0.5))
         return Command(at_us, "InstallPolicy", request)
-    states = {ticket.state for ticket in oracle.tickets.values()}
-    _, method, make = COMMANDS[rng.choice(WEIGHTED)]
+    states = {ticket.state for ticket in draw.oracle.tickets.values()}
+    _, method, make = COMMANDS[draw.rng.choice(WEIGHTED)]
     for _ in range(4):
         # What nobody could do now is seldom tried.
-        apt = (method not in ASKS or states & ASKS[method]) and (method not in IN_SESSION or oracle.sessions)
-        if apt and (method != "Login" or oracle.agents):
+        apt = (method not in ASKS or states & ASKS[method]) and (method not in IN_SESSION or draw.oracle.sessions)
+        if apt and (method != "Login" or draw.oracle.agents):
             break
-        _, method, make = COMMANDS[rng.choice(WEIGHTED)]
-    return Command(at_us, method, make(rng, oracle))
+        _, method, make = COMMANDS[draw.rng.choice(WEIGHTED)]
+    return Command(at_us, method, make(draw))

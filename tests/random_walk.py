@@ -28,7 +28,7 @@ from google.protobuf import text_format
 from csroute.v1 import event_pb2, policy_pb2
 from tests.audit import Audit
 from tests.oracle import Oracle, OracleRejection
-from tests.random_commands import START_US, Command, random_command, random_policy
+from tests.random_commands import CROWD, FEW, START_US, Command, Draw, Names, random_command, random_policy
 
 __all__ = ["Difference", "answers_of", "compare", "shortest", "walk"]
 
@@ -143,11 +143,12 @@ def shortest(commands: Sequence[Command], fails: Callable[[Sequence[Command]], b
         size = max(1, size // 2)
 
 
-def walk(seed: int, count: int, policies: Sequence[bytes], grid_us: int = 1) -> list[Command]:
+def walk(seed: int, count: int, policies: Sequence[bytes], grid_us: int = 1, names: Names = FEW) -> list[Command]:
     """The commands of a seed: drawn by looking at the oracle's state alone."""
-    rng, oracle, commands = Random(seed), Oracle(), []
+    oracle, commands = Oracle(), []
+    draw = Draw(Random(seed), oracle, names)
     for _ in range(count):
-        command = random_command(rng, oracle, policies, grid_us)
+        command = random_command(draw, policies, grid_us)
         commands.append(command)
         answers_of(oracle, command)
     return commands
@@ -196,6 +197,7 @@ def main() -> int:
     parser.add_argument("--commands", type=int, default=2000)
     parser.add_argument("--policies", type=int, default=3, help="how many random policies a run installs")
     parser.add_argument("--grid-us", type=int, default=1, help="1000: commands come at whole ms only")
+    parser.add_argument("--crowd", action="store_true", help="40 tickets and 12 agents; else 6 and 4")
     parser.add_argument("--alone", action="store_true", help="the oracle by itself, audited")
     options = parser.parse_args()
 
@@ -209,7 +211,8 @@ def main() -> int:
         make_engine = RealEngine
     started = time.monotonic()
     for seed in range(options.seed, options.seed + options.runs):
-        commands = walk(seed, options.commands, random_policies(seed, options.policies), options.grid_us)
+        policies, names = random_policies(seed, options.policies), CROWD if options.crowd else FEW
+        commands = walk(seed, options.commands, policies, options.grid_us, names)
         if compare(commands, make_engine):
             print(report(seed, commands, make_engine))  # noqa: T201
             return 1

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from csroute.v1 import agent_pb2, event_pb2, explain_pb2, policy_pb2, ticket_pb2
 from tests.audit import Audit
 from tests.oracle import Oracle
-from tests.random_commands import START_US, Command, random_command
+from tests.random_commands import CROWD, START_US, Command, Draw, random_command
 from tests.random_walk import answers_of, compare, random_policies, walk
 from tests.real_engine import RealEngine
 from tests.sample_policies import SAMPLES
@@ -61,12 +61,12 @@ class EngineBesideOracle(RuleBasedStateMachine):
 
     @rule(rng=st.randoms(use_true_random=False))
     def command(self, rng: Random) -> None:
-        self.step(random_command(rng, self.oracle, self.policies))
+        self.step(random_command(Draw(rng, self.oracle), self.policies))
 
     @rule(rng=st.randoms(use_true_random=False))
     def several(self, rng: Random) -> None:
         for _ in range(5):
-            self.step(random_command(rng, self.oracle, self.policies))
+            self.step(random_command(Draw(rng, self.oracle), self.policies))
 
     @rule(seed=st.integers(0, 1 << 16), reclassify=st.booleans())
     def install(self, seed: int, reclassify: bool) -> None:
@@ -127,6 +127,13 @@ def test_random_walk(seed: int) -> None:
     """The same without Hypothesis; a failure is told best by `python tests/random_walk.py --seed N`."""
     difference = compare(walk(seed, 300, random_policies(seed, 3)), RealEngine)
     assert difference is None, f"python tests/random_walk.py --seed {seed} --commands 300\n{difference}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_walk_in_a_crowd(seed: int) -> None:
+    """Long lines, many agents to choose from."""
+    difference = compare(walk(seed, 400, random_policies(seed, 1), 1, CROWD), RealEngine)
+    assert difference is None, f"python tests/random_walk.py --crowd --policies 1 --seed {seed}\n{difference}"
 
 
 @pytest.mark.parametrize("timers_max", [1, 2, 7])

@@ -17,7 +17,8 @@ Events
   Transferred, Marked; ExclusionEnded and HoldEnded: the agent alone; all others: neither.
 - class: Transferred the old, its Queued the new; StepTaken the step's own; Classified the new.
 - times: Scheduled has the rounded due time; waited_ms and elapsed_ms are rounded down.
-- contexts: Offered carries the ticket's, and Assigned if there was no offer. The reason of a presence that the router itself changed is empty.
+- contexts: Offered carries the ticket's, and Assigned if there was no offer.
+- the reason of a presence that the router itself changed is empty.
 - preferred: the ticket was eligible for its preferred agent alone (candidates is 1); a supervisor's match: false.
 
 Classes

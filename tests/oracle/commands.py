@@ -59,8 +59,8 @@ class Commands(Timers):
         attributes = {each.name: (each.value, confidence(each)) for each in sent.attributes}
         if sent.channel not in policy.channels:
             raise OracleRejection("CHANNEL_UNKNOWN")
-        check_required(policy, attributes)
         check_values(policy, attributes)
+        check_required(policy, attributes)
         lines = [each for each in self.tickets.values() if each.state in (SCHEDULED, WAITING, SUSPENDED)]
         if len(lines) >= policy.limits["waiting_max"]:
             raise OracleRejection("WAITING_FULL")

@@ -61,7 +61,8 @@ class Timers(Settling):
         """Fires the first timer due, at its own due time, and settles."""
         due = sorted((timer for timer in self.timers() if timer[0][0] <= until_us), key=lambda timer: timer[0])
         if due:
-            self.now_us = due[0][0][0]
+            # Forgetting goes by the current policy, and may be overdue after an install.
+            self.now_us = max(self.now_us, due[0][0][0])
             due[0][1]()
             self.settle()
         return bool(due)
@@ -93,7 +94,7 @@ class Timers(Settling):
         }
         if ticket.state in ENDED:
             forget_us = ceil_ms(ticket.ended_us + self.current_policy.limits["closed_keep_ms"] * 1000)
-            return [(max(forget_us, ceil_ms(self.now_us)), FORGETTING, 0, partial(self.forget, ticket))]
+            return [(forget_us, FORGETTING, 0, partial(self.forget, ticket))]
         if ticket.state in by_state:
             kind, fire = by_state[ticket.state]
             timers.append((ticket.due_us, kind, 0, fire))
