@@ -551,6 +551,7 @@ class Effects(_message.Message):
     cost: _builtins.int
     wrap_up_ms: _builtins.int
     decline_exclude_ms: _builtins.int
+    """1 ms .. 1 year."""
     skip_unstaffed: _builtins.bool
     @_builtins.property
     def needs(self) -> Global___NeedsTable: ...

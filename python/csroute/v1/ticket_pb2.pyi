@@ -295,7 +295,7 @@ class RouteReply(_message.Message):
     ticket_class: _builtins.int
     """The number of the ticket's class."""
     agent: _builtins.str
-    """The agent, when offered, active or wrapping."""
+    """The agent, when offered, active or wrapping; once closed: who did it."""
     attempt: _builtins.int
     """The newest offer's number; 0 before the first."""
     place: _builtins.int
@@ -304,7 +304,7 @@ class RouteReply(_message.Message):
     """The estimated wait's range in ms, while waiting; both 0 when nothing is known yet."""
     wait_high_ms: _builtins.int
     due_us: _builtins.int
-    """When scheduled: the time it arrives, Unix µs. When offered: the time the offer expires."""
+    """When scheduled, offered, suspended or wrapping: when that ends, Unix µs."""
     agent_context: _builtins.bytes
     """What the agent's side left for the ticket's side; at most 1024 bytes."""
     outcome: _builtins.str
