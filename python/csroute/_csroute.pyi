@@ -117,7 +117,7 @@ class Node:
         """
 
 def methods() -> list[tuple[int, str, str]]:
-    """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary | stream | watch | work | internal)."""
+    """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary, stream, watch, work or internal)."""
 
 def codes() -> list[tuple[int, str, int, int | None]]:
     """(number, name, grpc code, retry_after_ms) of every rejection."""
