@@ -37,10 +37,10 @@ def play(options: Options, json_file: Path | None = None) -> int:
         try:
             report = asyncio.run(_play(options, screen))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            screen.say("interrupted; the server and the clients were ended")
+            screen.stop("interrupted; the server and the clients were ended")
             return 130
         except (CrewError, CsrouteError) as error:
-            screen.say(f"[red]the demo failed:[/] {error}")
+            screen.stop(f"[red]the demo failed:[/] {error}")
             return 1
         screen.summary(report)
     if json_file is not None:

@@ -54,8 +54,13 @@ class Screen:
         self._end_live()
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """A line of its own, above the table."""
         self.console.print(text, highlight=False)
+
+    def stop(self, text: str) -> None:
+        """The last line, in the table's place."""
+        self._end_live()
+        self.say(text)
 
     # --- the first half --------------------------------------------------------------------------------------------
 
@@ -168,7 +173,11 @@ class Screen:
         if self._live is not None:
             bar = Table.grid(padding=(0, 1))
             bar.add_row(Text(now, style="bold"), ProgressBar(total=seconds, completed=played_s, width=40))
-            self._live.update(Panel(Group(bar, Text(), body), expand=False, border_style="dim"), refresh=True)
+            table = Group(bar, Text(), body)
+            wide = self.console.measure(table).maximum + 4
+            # Room at the right: the terminal's own "^C" must not wrap, or a line of the table stays behind.
+            panel = Panel(table, width=min(wide, self.console.width - 3), border_style="dim")
+            self._live.update(panel, refresh=True)
 
     def _line(self, played_s: float, text: str) -> None:
         if self._live is None and played_s >= self._line_at:
