@@ -12,12 +12,14 @@ import pytest
 from rich.console import Console
 
 from csroute.cli.explaining import rendered
+from csroute.client import Client
 from csroute.types import (
     ClockState,
     Explanation,
     MatchReason,
     NotEligible,
     RuleHit,
+    Ticket,
     TicketState,
     TicketView,
 )
@@ -102,6 +104,18 @@ def test_serve_drains_and_exits_well(sign: signal.Signals) -> None:
     assert '"stopped"' in said
 
 
+def test_explain_asks_the_server(server: str) -> None:
+    with Client(server) as client:
+        client.route(Ticket("explained", "chat", attributes={"tier": "vip"}))
+    done = run("explain", "explained", "--server", server)
+    assert done.returncode == 0
+    assert "explained · waiting" in done.stdout
+    assert "vip" in done.stdout
+    done = run("explain", "nobody", "--server", server)
+    assert done.returncode == 4
+    assert "TICKET_UNKNOWN" in done.stderr
+
+
 def ticket(state: TicketState, agent: str = "") -> TicketView:
     clock = ClockState("response", 1, 60_000_001, 0, False, False, 0, 60_000)
     return TicketView(
@@ -129,9 +143,9 @@ def test_a_waiting_ticket_is_explained_in_words() -> None:
         "It waits for someone of the VIP desk.",
         "vip/angry@chat",
         "vip: R4",
-        "(vip>=3 | order)",
+        "vip>=3 | order",
         "trainee",
-        "4 of its class; estimated wait 30.0 s to 90.0 s (head of line)",
+        "4 of its class; estimated wait 30.0 s to 90.0 s (by head of line)",
         "92.0 s = 1 × wait + head start 60.0 s",
         "0 eligible now, 5 able but for their load",
         "4 with too few free units",

@@ -49,7 +49,7 @@ def _facts(why: Explanation) -> Iterator[tuple[str, RenderableType]]:
     yield "class", Text(f"{ticket.class_path} (number {ticket.ticket_class}, queue {ticket.queue})")
     for hit in why.rules:
         yield f"  {hit.layer}", Text(hit.rule + (f": {hit.why}" if hit.why else ""))
-    yield "needs", Text(" and ".join(f"({group})" for group in why.needs) or "nothing")
+    yield "needs", Text(" and ".join(why.needs if len(why.needs) == 1 else (f"({group})" for group in why.needs)))
     if why.none_of:
         yield "none of", Text(", ".join(why.none_of))
     if ticket.agent:
@@ -63,8 +63,9 @@ def _facts(why: Explanation) -> Iterator[tuple[str, RenderableType]]:
 
 
 def _in_line(why: Explanation) -> Iterator[tuple[str, RenderableType]]:
-    wait = f"{_seconds(why.wait_low_ms)} to {_seconds(why.wait_high_ms)}" if why.wait_high_ms else "not known yet"
-    yield "place in line", Text(f"{why.place} of its class; estimated wait {wait} ({why.wait_method})")
+    between = f"{_seconds(why.wait_low_ms)} to {_seconds(why.wait_high_ms)} (by {why.wait_method})"
+    wait = between if why.wait_high_ms else "not known yet"
+    yield "place in line", Text(f"{why.place} of its class; estimated wait {wait}")
     at = f"step {why.next_step} at {_clock_time(why.next_step_us)}" if why.next_step_us else "no further step"
     yield "step", Text(f"{why.ticket.step or 'none taken'}; {at}")
     boost = f" + boost {_seconds(why.boost_ms)}" if why.boost_ms else ""
