@@ -48,6 +48,15 @@ class Difference:
     # The engine's last rejection, in its own words.
     said: str
 
+    def __str__(self) -> str:
+        lines = [f"command {self.place}: {self.command}"]
+        for expected, actual in zip_longest(self.oracle, self.engine):
+            if expected == actual:
+                lines.append(f"  = {expected}")
+            else:
+                lines += [f"  {mark} {line}" for mark, line in (("-", expected), ("+", actual)) if line is not None]
+        return "\n".join(lines)
+
 
 def one_line(message: Any) -> str:
     return text_format.MessageToString(message, as_one_line=True, print_unknown_fields=True)
@@ -177,12 +186,7 @@ def report(seed: int, commands: Sequence[Command], make_engine: Callable[[], Any
         lines.append(f"  {command}")
         if command is not short[-1]:
             lines += [f"        {line}" for line in answers_of(oracle, command)]
-    lines += ["", "There they differ ( = same, - oracle only, + engine only)"]
-    for expected, actual in zip_longest(last.oracle, last.engine):
-        if expected == actual:
-            lines.append(f"  = {expected}")
-        else:
-            lines += [f"  {mark} {line}" for mark, line in (("-", expected), ("+", actual)) if line is not None]
+    lines += ["", f"There they differ ( = same, - oracle only, + engine only), at {last}"]
     lines += ["", f"The engine's last rejection said: {last.said}"] if last.said else []
     for command in short:
         if command.method == "InstallPolicy":
