@@ -123,7 +123,8 @@ pub fn wall() -> Micros {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros)
 }
 
-fn micros(duration: Duration) -> Micros {
+/// A duration as µs.
+pub fn micros(duration: Duration) -> Micros {
     Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 

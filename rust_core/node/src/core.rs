@@ -25,7 +25,7 @@ use crate::tenant::{Rejections, Tenant, Tenants, may_wait};
 const NEXT_PARKED_US: Micros = 15_000_000;
 /// A tenant that is empty is given back after this.
 const TENANT_KEPT_US: Micros = 60_000_000;
-/// Looks at the engine in one slice of a read: about 100 µs.
+/// Looks at the engine in one slice of a read: a few hundred µs at most.
 const LOOKS_MAX: usize = 256;
 
 /// The node's bounds.
@@ -352,7 +352,7 @@ impl NodeCore {
 
     /// Gives back the tenants that were empty and idle for a while.
     pub fn give_back(&mut self, now: Micros) {
-        self.tenants.give_back(now - TENANT_KEPT_US);
+        self.tenants.give_back(now.saturating_sub(TENANT_KEPT_US));
     }
 
     /// The tenant of this name, made at first use.

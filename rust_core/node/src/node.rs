@@ -174,7 +174,9 @@ impl Node {
             request: call.request.to_vec(),
             token,
             submitted,
-            deadline: (deadline != 0).then(|| submitted + Duration::from_micros(left_us)),
+            deadline: submitted
+                .checked_add(Duration::from_micros(left_us))
+                .filter(|_| deadline != 0),
         };
         shared.queue.push(job).map_err(|_| {
             shared.in_flight.give(1);
@@ -355,8 +357,12 @@ mod tests {
         let (node, book) = start(8192);
         node.submit(&call(UNKNOWN), 1, wall() - 1);
         node.submit(&call(UNKNOWN), 2, wall() + 60_000_000);
-        let answered = book.wait_for(2);
+        node.submit(&call(UNKNOWN), 3, Micros::MIN);
+        node.submit(&call(UNKNOWN), 4, Micros::MAX);
+        let answered = book.wait_for(4);
         assert_eq!(answered[&1], [grpc_code(Code::DeadlinePassed)]);
+        assert_eq!(answered[&3], [grpc_code(Code::DeadlinePassed)]);
+        assert_eq!(answered[&4], [grpc_code(Code::UnknownMethod)]);
         assert_eq!(answered[&2], [grpc_code(Code::UnknownMethod)]);
     }
 

@@ -55,7 +55,7 @@ impl NodeCore {
         if self.tenants.watchers() >= self.limits.watchers_max {
             self.tenants
                 .all_mut()
-                .for_each(|tenant| tenant.feed.close_unread(now - UNREAD_US));
+                .for_each(|tenant| tenant.feed.close_unread(now.saturating_sub(UNREAD_US)));
         }
         if self.tenants.watchers() >= self.limits.watchers_max {
             let message = format!("the node has {} watchers, as many as it may", self.limits.watchers_max);

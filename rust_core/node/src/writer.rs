@@ -10,7 +10,7 @@ use std::{mem, vec};
 use csroute_engine::{Code, Micros, Rejection};
 use serde_json::json;
 
-use crate::clock::{Clock, LOOK_EVERY};
+use crate::clock::{Clock, LOOK_EVERY, micros};
 use crate::core::{Asker, Call, Limits, NodeCore, Taken};
 use crate::histogram::Histogram;
 use crate::metrics::{Outside, metrics};
@@ -114,7 +114,7 @@ impl Writer {
         let instant = Instant::now();
         let now = self.clock.at(instant);
         let left = job.deadline.map(|deadline| deadline.saturating_duration_since(instant));
-        let gone_at = left.map_or(Micros::MAX, |left| now + left.as_micros() as Micros);
+        let gone_at = left.map_or(Micros::MAX, |left| now.saturating_add(micros(left)));
         let asker = Asker {
             token: job.token,
             asked_at: Some(job.submitted),
