@@ -135,7 +135,8 @@ def demo(
     Starts a server on a free port of this machine, and client processes against it; ends them all. Exit code 1 if a
     ticket was lost or the clients' ledgers and the server's disagree.
     """
-    from csroute.demo import Options, play  # noqa: PLC0415
+    from csroute.demo.plan import Options  # noqa: PLC0415
+    from csroute.demo.play import play  # noqa: PLC0415
 
     options = Options(seconds=seconds, seed=seed, rate_per_min=rate, gateways=gateways, desktops=desktops)
     raise typer.Exit(play(options, json))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,7 +56,10 @@ class Child:
             raise CrewError(f"{self.name} (process {self.pid}) said nothing for {timeout_s:.0f} s") from None
         if report is None or report["kind"] != kind:
             await asyncio.sleep(0.1)  # what it says last may still be on its way
-            raise CrewError(f"{self.name} (process {self.pid}) failed: " + (" | ".join(self._said[-5:]) or "silently"))
+            ended = f"ended with code {self._process.returncode}"
+            what = ended if report is None else f"said {report['kind']!r}, not {kind!r}"
+            last = " | ".join(self._said[-5:]) or "no complaint"
+            raise CrewError(f"{self.name} (process {self.pid}) {what}: {last}")
         return report
 
     async def end(self) -> None:
@@ -131,6 +135,7 @@ class Crew:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith("CSROUTE_")},  # its defaults
         )
         self._servers.append(process)
         assert process.stdout is not None  # noqa: S101 (opened as a pipe)
