@@ -271,7 +271,7 @@ def submit(draw: Draw) -> ticket_pb2.NewTicket:
         sent.excluded_agents[:] = some(draw.rng, [*draw.names.agents, "nobody"], 2)
     if maybe(draw.rng, 0.25):
         ahead_us = draw.rng.choice([-SECOND_US, 0, 1, 999, 1000, SECOND_US, 2 * SECOND_US])
-        sent.not_before_us = draw.oracle.now_us + ahead_us
+        sent.not_before_us = max(draw.oracle.now_us, START_US) + ahead_us
     if maybe(draw.rng, 0.2):
         sent.context = b"context"
     return sent
