@@ -221,11 +221,9 @@ async def gateway(settings: dict[str, Any], link: Link) -> None:
         begun = time.monotonic()
 
         def progress() -> dict[str, Any]:
-            return {"counts": book.counts, "waits_ms": transport.waits_ms[-500:], "tiers": book.tiers()}
+            return {"tiers": book.tiers()}
 
-        reporter = asyncio.create_task(
-            link.keep_telling(lambda: {**book.counts, "waits_ms": transport.waits_ms[-500:]})
-        )
+        reporter = asyncio.create_task(link.keep_telling(progress))
         arrivals = _arrivals(random, people, window_s)
         numbers = itertools.count()
         due_s = next(arrivals, window_s)

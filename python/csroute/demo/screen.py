@@ -127,9 +127,7 @@ class Screen:
         tiers = _tiers_line(next((report["tiers"] for report in told if "tiers" in report), {}))
         occupancy = seen.value("csroute_occupancy_ratio")
         level = seen.value("csroute_service_level_ratio")
-        below = Text.assemble(
-            ("occupancy ", "dim"), f"{occupancy:.1%}", ("   in time ", "dim"), f"{level:.1%}   ", tiers
-        )
+        below = Text.assemble(("occupancy ", "dim"), f"{occupancy:.1%}", ("   in time ", "dim"), f"{level:.1%}", tiers)
         now = _night_time(played_s * plan.compression)
         self._show(played_s, plan.seconds, now, Group(table, Text(), below))
         waiting = seen.value("csroute_tickets", state="waiting")
@@ -220,7 +218,7 @@ def _night_summary(half: Figures) -> RenderableType:
     for name in ("answered", "left", *(f"{clock} met" for clock in clocks)):
         table.add_column(name, justify="right")
     for tier, figures in level["by_tier"].items():
-        met = [_percent(figures["clocks"].get(clock, {}).get("level")) for clock in clocks]
+        met = [_met(figures["clocks"].get(clock, {})) for clock in clocks]
         table.add_row(tier, f"{figures['answered']:,}", f"{figures['left'] + figures['left_soon']:,}", *met)
     return Panel(Group(_grid(rows), Text(), table), title="[bold]service levels[/]", title_align="left", expand=False)
 
@@ -248,7 +246,8 @@ def _tiers_line(tiers: Figures) -> Text:
     for tier, figures in tiers.items():
         outcome = figures["clocks"].get("response", {"met": 0, "missed": 0, "left": 0})
         counted = sum(outcome.values())
-        line.append(f"  {tier} ", style="dim").append(_percent(outcome["met"] / counted if counted else None))
+        line.append(f"   first reply in time, {tier} ", style="dim")
+        line.append(_percent(outcome["met"] / counted if counted else None))
     return line
 
 
@@ -277,6 +276,12 @@ def _sparks(values: deque[float]) -> str:
 
 def _night_time(seconds: float) -> str:
     return f"{int(seconds) // 3600:02}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
+
+
+def _met(outcome: Figures) -> str:
+    """The share of those whose clock has its outcome, and how many they are."""
+    counted = sum(outcome.get(name, 0) for name in ("met", "missed", "left"))
+    return f"{outcome['level']:.1%} of {counted:,}" if counted else "–"
 
 
 def _percent(share: float | None) -> str:
