@@ -226,27 +226,25 @@ impl Engine {
             }
         }
         let before = agent.open;
-        let keys: SmallVec<[Key; 2]> = if free {
-            self.board.orders.iter().map(|order| agent.key(order)).collect()
+        let capacity = profile.key.capacity;
+        let items: SmallVec<[Item; 2]> = if free {
+            let item = |order: &SmallVec<[AgentOrder; 3]>| Item {
+                key: agent.key(order),
+                agent: slot,
+                capacity,
+                open,
+            };
+            self.board.orders.iter().map(item).collect()
         } else {
             SmallVec::new()
         };
+        self.board.count_open(profile_number, before, open);
         let profile = &mut self.board.profiles[profile_number as usize];
-        let mut changed = before ^ open;
-        while changed != 0 {
-            let channel = changed.trailing_zeros() as usize;
-            changed &= changed - 1;
-            if open >> channel & 1 == 1 {
-                profile.open[channel] += 1;
-            } else {
-                profile.open[channel] -= 1;
-            }
-        }
         let agents = &mut self.agents;
         agents[slot].open = open;
         let was_in = !agents[slot].places.is_empty();
         if free && !was_in {
-            agents[slot].places = SmallVec::from_elem(NONE, keys.len());
+            agents[slot].places = SmallVec::from_elem(NONE, items.len());
         }
         for (at, heap) in profile.heaps.iter_mut().enumerate() {
             let place = agents[slot].places.get(at).copied();
@@ -256,17 +254,12 @@ impl Engine {
                 }
             };
             match (free, was_in, place) {
-                (true, false, _) => heap.push(
-                    Item {
-                        key: keys[at],
-                        agent: slot,
-                    },
-                    &mut moved,
-                ),
-                (true, true, Some(place)) => heap.set(place, keys[at], &mut moved),
+                (true, false, _) => heap.push(items[at], &mut moved),
+                (true, true, Some(place)) => heap.set(place, items[at], &mut moved),
                 (false, true, Some(place)) => heap.remove(place, &mut moved),
                 _ => {}
             }
+            self.board.tops[at][profile_number as usize] = heap.items().first().copied().unwrap_or(Item::NOBODY);
         }
         if !free {
             self.agents[slot].places.clear();
@@ -287,8 +280,9 @@ impl Engine {
         let channels = self.board.channel_costs.len();
         for profile in &mut self.board.profiles {
             profile.heaps = vec![crate::heap::Heap::default(); orders];
-            profile.open = vec![0; channels];
         }
+        self.board.tops = vec![vec![Item::NOBODY; self.board.profiles.len()]; orders];
+        self.board.open = vec![0; self.board.profiles.len() * channels];
         let slots: Vec<u32> = self.agents.keys().collect();
         for slot in slots {
             let agent = &mut self.agents[slot];

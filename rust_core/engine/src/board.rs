@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::backlog::Backlog;
 use crate::bits::Bits;
-use crate::heap::Heap;
+use crate::heap::{Heap, Item};
 use crate::policy::AgentOrder;
 
 /// A skill's number and a level.
@@ -76,8 +76,6 @@ pub(crate) struct Profile {
     pub(crate) logged_in: u32,
     /// For each order of choice: the agents who are available with a free unit.
     pub(crate) heaps: Vec<Heap>,
-    /// For each channel: those of them who could take a ticket of the channel's own cost.
-    pub(crate) open: Vec<u32>,
     /// Requirements met, and the lines that ask them.
     meets: Bits,
     lines: Bits,
@@ -157,6 +155,10 @@ pub(crate) struct Board {
     pub(crate) busy: Bits,
     /// The orders of choice among agents of one profile: what of a class's order differs between them.
     pub(crate) orders: Vec<SmallVec<[AgentOrder; 3]>>,
+    /// The first of each heap, by order and profile: side by side in memory, since a decision looks at many.
+    pub(crate) tops: Vec<Vec<Item>>,
+    /// By profile and channel: agents in the heaps who could take a ticket of the channel's own cost.
+    pub(crate) open: Vec<u32>,
     /// Each channel's own cost under the current policy; 0: it has none.
     pub(crate) channel_costs: Vec<u32>,
 }
@@ -212,12 +214,15 @@ impl Board {
         }
         let number = self.free_profiles.pop_first().unwrap_or_else(|| {
             self.profiles.push(Profile::default());
+            for tops in &mut self.tops {
+                tops.push(Item::NOBODY);
+            }
+            self.open.resize(self.profiles.len() * self.channel_costs.len(), 0);
             self.profiles.len() as u32 - 1
         });
         let mut profile = Profile {
             agents: 1,
             heaps: vec![Heap::default(); self.orders.len()],
-            open: vec![0; self.channel_costs.len()],
             ..Profile::default()
         };
         for (at, entry) in self.reqs.iter_mut().enumerate() {
@@ -235,6 +240,22 @@ impl Board {
         profile.key = key;
         self.profiles[number as usize] = profile;
         number
+    }
+
+    /// An agent of a profile opened and closed channels: a bit each.
+    pub(crate) fn count_open(&mut self, profile: u32, before: u64, after: u64) {
+        let base = profile as usize * self.channel_costs.len();
+        let mut changed = before ^ after;
+        while changed != 0 {
+            let channel = changed.trailing_zeros() as usize;
+            changed &= changed - 1;
+            let count = &mut self.open[base + channel];
+            *count = if after >> channel & 1 == 1 {
+                *count + 1
+            } else {
+                *count - 1
+            };
+        }
     }
 
     pub(crate) fn leave_profile(&mut self, number: u32) {

@@ -99,6 +99,8 @@ pub(crate) struct Class {
     pub(crate) own: Requirement,
     pub(crate) stages: Vec<Stage>,
     pub(crate) order: SmallVec<[AgentOrder; 4]>,
+    /// Least loaded, then longest idle: the default, for which there is a short way.
+    pub(crate) usual_order: bool,
     /// The place of what of it differs within a profile, in `Board::orders`.
     pub(crate) heap: u32,
     pub(crate) affinity: Option<Affinity>,
@@ -153,7 +155,7 @@ pub(crate) struct Classes {
     by_key: FxHashMap<ClassKey, u32>,
     free: BTreeSet<u32>,
     /// From a ticket's values straight to its class, where nothing else makes it.
-    memo: FxHashMap<(u8, Values), u32>,
+    memo: Vec<FxHashMap<Values, u32>>,
 }
 
 impl std::ops::Index<u32> for Classes {
@@ -191,15 +193,18 @@ impl Classes {
     }
 
     pub(crate) fn memo(&self, channel: u8, values: &Values) -> Option<u32> {
-        // One look-up without building a key would need a borrowed form; the copy is inline and cheap.
-        self.memo.get(&(channel, values.clone())).copied()
+        self.memo.get(channel as usize)?.get(values.as_slice()).copied()
     }
 
     pub(crate) fn remember(&mut self, channel: u8, values: Values, class: u32) {
-        if self.memo.len() >= 4 * self.by_key.len() + 1024 {
-            self.memo.clear();
+        let channel = channel as usize;
+        if self.memo.len() <= channel {
+            self.memo.resize_with(channel + 1, FxHashMap::default);
         }
-        self.memo.insert((channel, values), class);
+        if self.memo[channel].len() >= 4 * self.by_key.len() + 1024 {
+            self.memo[channel].clear();
+        }
+        self.memo[channel].insert(values, class);
     }
 }
 

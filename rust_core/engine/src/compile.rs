@@ -244,6 +244,7 @@ impl Engine {
             parts,
             own,
             stages: Vec::new(),
+            usual_order: *order == [AgentOrder::LeastLoaded, AgentOrder::LongestIdle],
             order,
             heap,
             affinity,

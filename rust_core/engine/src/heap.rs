@@ -7,6 +7,21 @@ pub(crate) type Key = ([i64; 3], u64);
 pub(crate) struct Item {
     pub(crate) key: Key,
     pub(crate) agent: u32,
+    /// The profile's units: loads compare across profiles.
+    pub(crate) capacity: u32,
+    /// The channels that are open to this agent for a ticket of their own cost, a bit each.
+    pub(crate) open: u64,
+}
+
+impl Item {
+    /// In place of the first of an empty heap.
+    pub(crate) const NOBODY: Self = Self {
+        // More used than any agent can be, of one unit.
+        key: ([1 << 30, i64::MAX, i64::MAX], u64::MAX),
+        agent: u32::MAX,
+        capacity: 1,
+        open: 0,
+    };
 }
 
 /// Smallest key first. `moved(agent, place)` tells where each agent stands after a change.
@@ -25,11 +40,11 @@ impl Heap {
         self.up(self.items.len() - 1, moved);
     }
 
-    pub(crate) fn set(&mut self, place: u32, key: Key, moved: &mut impl FnMut(u32, u32)) {
+    pub(crate) fn set(&mut self, place: u32, item: Item, moved: &mut impl FnMut(u32, u32)) {
         let place = place as usize;
         let before = self.items[place].key;
-        self.items[place].key = key;
-        if key < before {
+        self.items[place] = item;
+        if item.key < before {
             self.up(place, moved);
         } else {
             self.down(place, moved);
@@ -85,9 +100,9 @@ impl Heap {
     }
 
     /// The first agent, in order, for whom `fits` holds. One look in the usual case; else it walks down in order.
-    pub(crate) fn first(&self, mut fits: impl FnMut(u32) -> bool) -> Option<Item> {
-        let top = *self.items.first()?;
-        if fits(top.agent) {
+    pub(crate) fn first(&self, mut fits: impl FnMut(&Item) -> bool) -> Option<&Item> {
+        let top = self.items.first()?;
+        if fits(top) {
             return Some(top);
         }
         let mut frontier = std::collections::BinaryHeap::new();
@@ -101,8 +116,8 @@ impl Heap {
         };
         push(&mut frontier, 0);
         while let Some(std::cmp::Reverse((_, place))) = frontier.pop() {
-            if fits(self.items[place].agent) {
-                return Some(self.items[place]);
+            if fits(&self.items[place]) {
+                return Some(&self.items[place]);
             }
             push(&mut frontier, place);
         }
@@ -128,8 +143,8 @@ mod tests {
                 let key = ([value, 0, 0], u64::from(agent));
                 let mut moved = |agent, place| { places.insert(agent, place); };
                 match (what, naive.contains_key(&agent)) {
-                    (0, false) => { heap.push(Item { key, agent }, &mut moved); naive.insert(agent, key); }
-                    (1, true) => { heap.set(places[&agent], key, &mut |agent, place| { places.insert(agent, place); }); naive.insert(agent, key); }
+                    (0, false) => { heap.push(Item { key, agent, capacity: 0, open: 0 }, &mut moved); naive.insert(agent, key); }
+                    (1, true) => { heap.set(places[&agent], Item { key, agent, capacity: 0, open: 0 }, &mut |agent, place| { places.insert(agent, place); }); naive.insert(agent, key); }
                     (2, true) => {
                         let place = places[&agent];
                         heap.remove(place, &mut |agent, place| { places.insert(agent, place); });
@@ -139,7 +154,7 @@ mod tests {
                 }
                 let odd = |agent: u32| agent % 2 == 1;
                 let expected = naive.iter().filter(|(agent, _)| odd(**agent)).min_by_key(|(_, key)| **key).map(|(agent, _)| *agent);
-                prop_assert_eq!(heap.first(odd).map(|item| item.agent), expected);
+                prop_assert_eq!(heap.first(|item| odd(item.agent)).map(|item| item.agent), expected);
                 prop_assert_eq!(heap.items().len(), naive.len());
                 for (agent, key) in &naive { prop_assert_eq!(heap.items()[places[agent] as usize].key, *key); }
             }

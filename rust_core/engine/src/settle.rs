@@ -9,11 +9,11 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::agent::Agent;
 use crate::board::Head;
 use crate::class::Class;
 use crate::command::{Presence, TicketState};
 use crate::event::{EventKind, MatchReason};
+use crate::heap::Item;
 use crate::limits::SENIORITY_US_MAX;
 use crate::policy::AgentOrder;
 use crate::ticket::{NONE, Ticket, Work, verb};
@@ -359,80 +359,140 @@ impl Engine {
             }
         }
         let requirement = self.board.lines[ticket.line as usize].requirement;
+        let channels = self.board.channel_costs.len();
         let usual_cost = self.board.channel_costs[class.channel as usize] == class.cost;
         let picky = ticket.extra.is_some();
-        let fits = |agent: u32| {
-            self.has_room(&self.agents[agent], class.channel, class.cost)
-                && !(picky && ticket.excludes(self.agents[agent].number))
+        let plain = usual_cost && !picky;
+        let fits = |item: &Item| {
+            let agent = &self.agents[item.agent];
+            self.has_room(agent, class.channel, class.cost) && !(picky && ticket.excludes(agent.number))
         };
-        let mut best: Option<Pick> = None;
+        let tops = &self.board.tops[class.heap as usize];
+        let profiles = &self.board.reqs[requirement as usize].profiles;
+        if plain && class.usual_order && class.fits.is_empty() {
+            return self.least_loaded_longest_idle(class, profiles, tops);
+        }
+        let mut best: Option<(Millis, u32, Item)> = None;
         let mut candidates = 0;
-        for &number in &self.board.reqs[requirement as usize].profiles {
-            let profile = &self.board.profiles[number as usize];
-            let heap = &profile.heaps[class.heap as usize];
-            if heap.items().is_empty() {
+        for &number in profiles {
+            let top = tops[number as usize];
+            if top.agent == NONE {
                 continue;
             }
-            if usual_cost && !picky {
-                let open = profile.open[class.channel as usize];
+            let heap = || &self.board.profiles[number as usize].heaps[class.heap as usize];
+            if plain {
+                let open = self.board.open[number as usize * channels + class.channel as usize];
                 if open == 0 {
                     continue;
                 }
                 candidates += open;
             } else {
-                candidates += heap.items().iter().filter(|item| fits(item.agent)).count() as u32;
+                candidates += heap().items().iter().filter(|item| fits(item)).count() as u32;
             }
             let fit = if class.fits.is_empty() {
                 0
             } else {
                 self.fit(class, number)
             };
-            if best.is_some_and(|known| known.fit > fit) {
+            if best.is_some_and(|(known, _, _)| known > fit) {
                 continue;
             }
-            if let Some(item) = heap.first(fits) {
-                let pick = Pick {
-                    agent: item.agent,
-                    fit,
-                    candidates: 0,
-                    preferred: false,
-                };
-                let better =
-                    |known: &Pick| fit > known.fit || self.chosen_before(class, requirement, item.agent, known.agent);
-                if best.as_ref().is_none_or(better) {
-                    best = Some(pick);
+            // The first in order is the usual choice; who is at a limit or excluded is passed over.
+            let open_on_top = plain && top.open >> class.channel & 1 == 1;
+            let item = if open_on_top {
+                Some(top)
+            } else {
+                heap().first(fits).copied()
+            };
+            if let Some(item) = item {
+                let better = best.is_none_or(|(known_fit, profile, known)| {
+                    fit > known_fit || self.chosen_before(class, requirement, (number, &item), (profile, &known))
+                });
+                if better {
+                    best = Some((fit, number, item));
                 }
             }
         }
-        best.map(|pick| Pick { candidates, ..pick })
+        best.map(|(fit, _, item)| Pick {
+            agent: item.agent,
+            fit,
+            candidates,
+            preferred: false,
+        })
     }
 
-    /// Whether a class chooses agent `a` before agent `b`.
-    fn chosen_before(&self, class: &Class, requirement: u32, a: u32, b: u32) -> bool {
-        let (left, right) = (&self.agents[a], &self.agents[b]);
-        let profile = |agent: &Agent| &self.board.profiles[agent.profile as usize].key;
-        for order in &class.order {
+    /// `best_agent` in the usual case, most of what a decision costs: the default order, no fit, no exclusion.
+    fn least_loaded_longest_idle(&self, class: &Class, profiles: &[u32], tops: &[Item]) -> Option<Pick> {
+        let channels = self.board.channel_costs.len();
+        let channel = class.channel as usize;
+        let mut candidates = 0;
+        let mut best = &Item::NOBODY;
+        for &number in profiles {
+            let open = self.board.open[number as usize * channels + channel];
+            if open == 0 {
+                continue;
+            }
+            candidates += open;
+            let mut item = &tops[number as usize];
+            if item.open >> channel & 1 == 0 {
+                let heap = &self.board.profiles[number as usize].heaps[class.heap as usize];
+                match heap.first(|item| item.open >> channel & 1 == 1) {
+                    Some(found) => item = found,
+                    None => continue,
+                }
+            }
+            let (load, best_load) = (
+                item.key.0[0] * i64::from(best.capacity),
+                best.key.0[0] * i64::from(item.capacity),
+            );
+            if load < best_load || (load == best_load && (item.key.0[1], item.key.1) < (best.key.0[1], best.key.1)) {
+                best = item;
+            }
+        }
+        (candidates > 0).then_some(Pick {
+            agent: best.agent,
+            fit: 0,
+            candidates,
+            preferred: false,
+        })
+    }
+
+    /// Whether a class chooses the first agent before the second, each with its profile.
+    fn chosen_before(&self, class: &Class, requirement: u32, left: (u32, &Item), right: (u32, &Item)) -> bool {
+        let profile = |number: u32| &self.board.profiles[number as usize].key;
+        let (a, b) = (left.1, right.1);
+        // The components that differ within a profile stand in the key, in the same order.
+        let mut at = 0;
+        let mut component = || {
+            at += 1;
+            (a.key.0[at - 1], b.key.0[at - 1])
+        };
+        for (place, order) in class.order.iter().enumerate() {
+            if class.order[..place].contains(order) {
+                continue;
+            }
             let ordering = match order {
                 AgentOrder::LeastLoaded => {
-                    let share =
-                        |agent: &Agent, other: &Agent| u64::from(agent.used) * u64::from(profile(other).capacity);
-                    share(left, right).cmp(&share(right, left))
+                    let (used_a, used_b) = component();
+                    (used_a * i64::from(b.capacity)).cmp(&(used_b * i64::from(a.capacity)))
                 }
-                AgentOrder::LongestIdle => left.idle_since.cmp(&right.idle_since),
+                AgentOrder::LongestIdle | AgentOrder::RoundRobin => {
+                    let (x, y) = component();
+                    x.cmp(&y)
+                }
                 AgentOrder::BestLevel => {
                     let requirement = &self.board.reqs[requirement as usize].requirement;
                     requirement
-                        .level_sum(profile(right))
-                        .cmp(&requirement.level_sum(profile(left)))
+                        .level_sum(profile(right.0))
+                        .cmp(&requirement.level_sum(profile(left.0)))
                 }
-                AgentOrder::SpareGeneralists => profile(left).skills.len().cmp(&profile(right).skills.len()),
-                AgentOrder::RoundRobin => left.last_assignment.cmp(&right.last_assignment),
+                AgentOrder::SpareGeneralists => profile(left.0).skills.len().cmp(&profile(right.0).skills.len()),
             };
             if ordering != Ordering::Equal {
                 return ordering == Ordering::Less;
             }
         }
-        left.sequence < right.sequence
+        a.key.1 < b.key.1
     }
 
     /// A supervisor's match.
