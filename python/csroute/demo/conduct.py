@@ -211,7 +211,7 @@ async def _closed(client: AsyncClient, metrics: int) -> Stats:
     """Waits until no agent holds a ticket any more: the figures then."""
     until = time.monotonic() + _CLOSING_S
     while True:
-        seen = await scrape(metrics)  # up to a second old, but free; GetStats hashes the whole state
+        seen = await scrape(metrics)  # up to a second old, but it costs the router nothing
         if not any(seen.value("csroute_tickets", state=state) for state in _HELD):
             stats = await client.stats()
             if not stats.offered + stats.active + stats.wrapping:

@@ -242,12 +242,12 @@ def _queue_row(queue: str, seen: Scrape, compression: float) -> list[str]:
 
 
 def _tiers_line(tiers: Figures) -> Text:
-    line = Text()
+    line = Text("   first reply in time:" if tiers else "", style="dim")
     for tier, figures in tiers.items():
         outcome = figures["clocks"].get("response", {"met": 0, "missed": 0, "left": 0})
         counted = sum(outcome.values())
-        line.append(f"   first reply in time, {tier} ", style="dim")
-        line.append(_percent(outcome["met"] / counted if counted else None))
+        line.append(f"  {tier} ", style="dim")
+        line.append(_percent(outcome["met"] / counted if counted else None), style="not dim")
     return line
 
 
