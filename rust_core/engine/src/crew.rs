@@ -358,6 +358,11 @@ impl Engine {
             },
         );
         self.refresh_agent(slot);
+        if presence == Presence::Offline {
+            let profile = self.agents[slot].profile;
+            self.board.profiles[profile as usize].logged_in -= 1;
+            self.dirty.roster = true;
+        }
         if before != presence {
             self.dirty.agent(slot);
             self.revisit_preferring(slot);
@@ -378,12 +383,10 @@ impl Engine {
                 self.set_lost_until(slot, round_up(now + grace * 1000));
             }
             let agent = &mut self.agents[slot];
-            let (sequence, profile) = (agent.sequence, agent.profile);
+            let sequence = agent.sequence;
             if let Some(session) = agent.session.take() {
                 self.sessions[session].agents.remove(&(sequence, slot));
             }
-            self.board.profiles[profile as usize].logged_in -= 1;
-            self.dirty.roster = true;
         }
     }
 

@@ -17,13 +17,12 @@ impl Engine {
     /// A ticket waits (again): `Queued`, then the steps due. `from`: the agent it comes from, with the offer's number.
     /// The caller then puts it in line.
     pub(crate) fn enter_waiting(&mut self, key: u32, from: Option<(u32, u32)>, cause: QueueCause, reason: &str) {
-        let now = self.now;
+        let over = self.over();
         self.set_state(key, TicketState::Waiting);
         let ticket = &mut self.tickets[key];
         ticket.due = 0;
         if let Some(extra) = ticket.extra.as_deref_mut() {
-            // What ended meanwhile ended silently; what is due at this very time has its turn after the timer that fires.
-            let over = if self.timers.firing { now - 1 } else { now };
+            // What ended meanwhile ended silently.
             extra.declined.retain(|declined| declined.1 > over);
             if extra.hold_until <= over {
                 extra.hold_until = 0;
@@ -43,6 +42,11 @@ impl Engine {
             self.skip_unstaffed(key);
         }
         self.take_due_steps(key);
+    }
+
+    /// What is due until here is over. While a timer fires, what is due at this very time has its turn after it.
+    pub(crate) fn over(&self) -> Micros {
+        if self.timers.firing { self.now - 1 } else { self.now }
     }
 
     /// Puts a ticket that is still waiting or suspended into its line, and arms it.

@@ -474,7 +474,8 @@ impl Engine {
         let slot = self.ended.insert(ended);
         self.ended_order.push_back(slot);
         self.ids.change(&self.ended[slot].id, key, slot | ENDED);
-        if self.ended_order.len() > self.bounds().closed_max as usize {
+        let max = self.bounds().closed_max as usize;
+        while self.ended_order.len() > max {
             self.forget_oldest();
         }
     }

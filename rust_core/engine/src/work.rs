@@ -119,9 +119,9 @@ impl Engine {
             slot,
             number: self.agents[slot].number,
         };
-        let (now, until) = (self.now, round_up(self.now + decline_exclude * 1000));
+        let (over, until) = (self.over(), round_up(self.now + decline_exclude * 1000));
         let declined = &mut self.tickets[key].extra().declined;
-        declined.retain(|known| known.1 > now && known.0 != agent);
+        declined.retain(|known| known.1 > over && known.0 != agent);
         declined.push((agent, until));
         if declined.len() > limits::EXCLUDED_MAX {
             declined.remove(0);
