@@ -152,7 +152,7 @@ def test_draining_takes_no_new_tickets(grpcurl: Grpcurl) -> None:
         answer = grpcurl.call(f"{ROUTING}/Route", chat("drained-1"))
         assert answer.detail("ErrorInfo")["reason"] == "DRAINING"
         assert answer.detail("RetryInfo")["retry_delay"] == "2s"
-        grpcurl.call(f"{ROUTING}/Route", chat("batch-1")).reply()  # what is known is still answered
+        assert grpcurl.call(f"{ADMIN}/GetStats", {}).reply()
     finally:
         grpcurl.call(f"{ADMIN}/Drain", {"on": False}).reply()
     grpcurl.call(f"{ROUTING}/Route", chat("drained-1")).reply()
