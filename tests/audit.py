@@ -110,8 +110,8 @@ class Audit:
             assert once not in known.once, f"I6: twice: {event}"
             assert ("clock_stopped", name, 0) not in known.once, f"I6: after its stop: {event}"
             known.once.add(once)
-        if kind in ("clock_warned", "clock_breached") and event.at_us % 1000:
-            raise AssertionError(f"I6: not at a whole ms: {event}")
+        # A breach comes at a whole ms too, but for a lowered target that only the clock's stop finds passed.
+        assert kind != "clock_warned" or event.at_us % 1000 == 0, f"I6: not at a whole ms: {event}"
         if kind == "clock_stopped":
             met = ("clock_breached", event.clock_stopped.clock, 0) not in known.once
             assert event.clock_stopped.met == met, f"met = not breached: {event}"

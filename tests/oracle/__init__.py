@@ -44,6 +44,8 @@ Others
   replaces the older; a removed agent's ends silently.
 - named agents are found when the ticket is submitted; one that is removed and comes back is another.
 - no hold without a preferred agent, nor of 0 ms; a transfer to an agent without one ends the one that ran.
+- a clock that is stopped after a lower target made it late is breached first, at that very µs; else it fires at the
+  next whole ms.
 - a clock that comes back after its stop moment is stopped, silently.
 - a channel that the current policy has not got is closed for everybody.
 - verbs: unknown ticket; then attempt, replay, state; then what the request names. A cancel while active is no

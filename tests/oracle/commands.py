@@ -293,6 +293,8 @@ class Commands(Timers):
         spec = agent_pb2.AgentSpec()
         spec.CopyFrom(sent)
         spec.capacity = spec.capacity or 100
+        for skill in spec.skills:
+            skill.level = skill.level or 1
         known = self.agents.get(spec.id)
         if known and known.spec == spec:
             return True, None

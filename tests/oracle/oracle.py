@@ -18,7 +18,7 @@ from csroute.v1 import agent_pb2, policy_pb2, ticket_pb2
 
 from .commands import Answer, Commands
 from .router import OracleRejection
-from .state import CLOSED, ENDED, HELD, OFFERED, SCHEDULED, SUSPENDED, WAITING, WRAPPING, Clock, Ticket, ceil_ms
+from .state import CLOSED, ENDED, HELD, OFFERED, SCHEDULED, SUSPENDED, WAITING, WRAPPING, Clock, Ticket
 
 __all__ = ["Oracle"]
 
@@ -108,11 +108,10 @@ class Oracle(Commands):
         reply.attempt, reply.agent_context = ticket.attempt, ticket.agent_context
         if ticket.state not in ENDED:
             reply.ticket_class = ticket.ticket_class.number
-            for name, target in ticket.ticket_class.clocks.items():
+            for name in ticket.ticket_class.clocks:
                 clock = ticket.clocks.get(name, Clock())
                 if clock.started_us is not None and clock.stopped_us is None:
-                    due_us = ceil_ms(clock.started_us + clock.pauses_us + target.target_ms * 1000)
-                    reply.deadlines.add(clock=name, due_us=due_us if clock.ticking else 0)
+                    reply.deadlines.add(clock=name, due_us=self.breach_due_us(ticket, name) if clock.ticking else 0)
         if ticket.state in (*HELD, CLOSED) and ticket.agent:
             reply.agent = ticket.agent.id
         if ticket.state in (SCHEDULED, SUSPENDED, OFFERED, WRAPPING):

@@ -171,8 +171,10 @@ class Router:
             clock.armed_us = self.now_us
 
     def breach_due_us(self, ticket: Ticket, name: str) -> int:
-        """Of a ticking clock."""
-        return ceil_ms(ticket.clocks[name].at_us(ticket.ticket_class.clocks[name].target_ms * 1000))
+        """Of a ticking clock; past, if its target was lowered to less than it has run."""
+        clock, target = ticket.clocks[name], ticket.ticket_class.clocks[name]
+        assert clock.started_us is not None
+        return ceil_ms(clock.started_us + clock.pauses_us + target.target_ms * 1000)
 
     def moment(self, ticket: Ticket, moment: str) -> None:
         """Counts once a ticket: stops clocks, then starts clocks."""

@@ -114,7 +114,7 @@ class Timers(Settling):
                         due_us = ceil_ms(clock.at_us(warning_ms * 1000))
                         timers.append((due_us, WARNING, place * 8 + point, partial(self.warn, ticket, name, point)))
                 if not clock.breached:
-                    due_us = self.breach_due_us(ticket, name)
+                    due_us = max(self.breach_due_us(ticket, name), ceil_ms(clock.armed_us))
                     timers.append((due_us, BREACH, place, partial(self.breach, ticket, name)))
         return timers
 
