@@ -142,7 +142,12 @@ def half(**figures: Any) -> dict[str, Any]:
 
 
 def shown(lost: int, problems: list[str]) -> str:
-    tier = {"answered": 5, "left": 1, "left_soon": 1, "clocks": {"response": {"level": 0.25}}}
+    tier = {
+        "answered": 5,
+        "left": 1,
+        "left_soon": 1,
+        "clocks": {"response": {"met": 1, "missed": 2, "left": 1, "level": 0.25}},
+    }
     report = {
         "submitted": 9, "completed": 5, "cancelled": 1, "overflowed": 0, "waiting": 3, "lost": lost,
         "ledgers_agree": not problems,
@@ -164,7 +169,7 @@ def test_the_summary_says_it_all() -> None:
         "± 0.30 s of the night",
         "0 lost of 9",
         "ledgers and the server's agree",
-        "25.0%",
+        "25.0% of 4",
     ):
         assert words in text
 
