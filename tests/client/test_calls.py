@@ -157,7 +157,7 @@ def test_a_full_server_s_hint_is_kept_to(kind: type[Client | AsyncClient]) -> No
 @pytest.mark.parametrize(
     ("refusal", "error"),
     [
-        (Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "WATCHER_SLOW", 410), LimitError),
+        (Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED), LimitError),
         (Refuse(grpc.StatusCode.ALREADY_EXISTS, "CONFLICT", 300), ConflictError),
         (Refuse(grpc.StatusCode.FAILED_PRECONDITION, "STALE", 302), StateError),
         (Refuse(grpc.StatusCode.NOT_FOUND, "TICKET_UNKNOWN", 200), NotFoundError),

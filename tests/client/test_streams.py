@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ def take(kind: type[Client | AsyncClient], target: str, count: int, stream: Call
 
 
 class Ring:
-    """Events 1, 2, 3, …: two a message, and the stream breaks after each message, by turns in two ways."""
+    """Events 1, 2, 3, …: two a message, and the stream breaks after each message, by turns in three ways."""
 
     def __init__(self) -> None:
         self.asked: list[event_pb2.WatchRequest] = []
@@ -55,18 +56,20 @@ class Ring:
         after = asked.after_sequence
         events = [event_pb2.Event(sequence=after + n, ticket=f"t{after + n}") for n in (1, 2)]
         yield event_pb2.WatchReply(events=events, sequence=after + 3)  # the third was filtered out
-        if len(self.asked) % 2:
+        if len(self.asked) % 3 == 1:
             raise Refuse(grpc.StatusCode.UNAVAILABLE)
+        if len(self.asked) % 3 == 2:
+            raise Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "WATCHER_SLOW", 410)
 
 
 @either
 def test_watch_goes_on_after_the_last_sequence_seen(kind: type[Client | AsyncClient]) -> None:
     ring = Ring()
     with Fake(Watch=ring) as fake:
-        events = take(kind, fake.target, 6, lambda client: client.watch(sources=["shop"], after_sequence=10))
+        events = take(kind, fake.target, 8, lambda client: client.watch(sources=["shop"], after_sequence=10))
     assert all(isinstance(event, Event) for event in events)
-    assert [event.sequence for event in events] == [11, 12, 14, 15, 17, 18]
-    assert [asked.after_sequence for asked in ring.asked][:3] == [10, 13, 16]
+    assert [event.sequence for event in events] == [11, 12, 14, 15, 17, 18, 20, 21]
+    assert [asked.after_sequence for asked in ring.asked][:4] == [10, 13, 16, 19]
     assert all(list(asked.sources) == ["shop"] for asked in ring.asked)
 
 
@@ -263,7 +266,7 @@ def test_a_session_s_lease_is_renewed_while_it_is_open(kind: type[Client | Async
     def idle(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[agent_pb2.WorkReply]:
         yield agent_pb2.WorkReply(opening=agent_pb2.WorkOpening())
         while renewed < 3 and context.is_active():
-            pass
+            time.sleep(0.005)
         yield agent_pb2.WorkReply(opening=agent_pb2.WorkOpening())
 
     with Fake(Work=idle, OpenSession=quiet, CloseSession=quiet, RenewLease=renew) as fake:

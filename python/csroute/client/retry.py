@@ -1,7 +1,8 @@
 """When a call is sent again: the same bytes with the same ids, so that a second arrival changes nothing.
 
 Sent again are calls that the server, or the way to it, says may go through later: UNAVAILABLE, and a bound that is
-reached if the server names a time (`RetryInfo`), which is kept to. The pauses grow and are jittered, so that a thousand
+reached if the server names a time (`RetryInfo`), which is kept to; and a stream that was cut because it was read too
+slowly is opened again where it was. The pauses grow and are jittered, so that a thousand
 gateways do not come back in step. The caller's own timeout bounds all tries together.
 
 >>> from csroute.errors import LimitError, StateError, UnavailableError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Retry"]
 
 _JITTER = random.SystemRandom()
+_CUT = "WATCHER_SLOW"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Retry:
 
     def pause_s(self, tries: int, error: RejectedError) -> float | None:
         """How long to wait after `tries` tries; None: give up."""
-        if tries >= self.tries_max or not error.retryable:
+        if tries >= self.tries_max or not (error.retryable or error.name == _CUT):
             return None
         if error.retry_after_ms is not None:  # no sooner than asked, and not all at once
             return error.retry_after_ms * _JITTER.uniform(1, 1.25) / 1000
