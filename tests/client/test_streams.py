@@ -14,7 +14,7 @@ import pytest
 from csroute.client import Assignment, AsyncClient, Client, Offer, Retry
 from csroute.errors import LimitError, NotFoundError, UnavailableError
 from csroute.types import Event, Ticket, TicketState, WorkOpening
-from csroute.v1 import agent_pb2, event_pb2, ticket_pb2
+from csroute.v1 import agent_pb2, event_pb2, stats_pb2, ticket_pb2
 from tests.client.fake import Fake, Refuse
 
 FAST = Retry(first_ms=1, pause_ms_max=5)
@@ -76,7 +76,7 @@ def test_watch_goes_on_after_the_last_sequence_seen(kind: type[Client | AsyncCli
 @either
 def test_watch_begins_now_without_a_gap(kind: type[Client | AsyncClient]) -> None:
     ring = Ring()
-    with Fake(Watch=ring, ListTickets=lambda *_: ticket_pb2.ListTicketsReply(sequence=41)) as fake:
+    with Fake(Watch=ring, GetStats=lambda *_: stats_pb2.GetStatsReply(sequence=41)) as fake:
         (event,) = take(kind, fake.target, 1, lambda client: client.watch())
     assert event.sequence == 42
 

@@ -1,9 +1,9 @@
 """When a call is sent again: the same bytes with the same ids, so that a second arrival changes nothing.
 
 Sent again are calls that the server, or the way to it, says may go through later: UNAVAILABLE, and a bound that is
-reached if the server names a time (`RetryInfo`), which is kept to; and a stream that was cut because it was read too
-slowly is opened again where it was. The pauses grow and are jittered, so that a thousand
-gateways do not come back in step. The caller's own timeout bounds all tries together.
+reached if the server names a time (`RetryInfo`), which is kept to. A stream that was cut because it was read too slowly
+is opened again where it was. The pauses grow and are jittered, so that a thousand gateways do not come back in step.
+The caller's own timeout bounds all tries together.
 
 >>> from csroute.errors import LimitError, StateError, UnavailableError
 >>> retry = Retry(first_ms=50, pause_ms_max=2000)

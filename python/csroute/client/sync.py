@@ -137,7 +137,7 @@ class Client(Calls, Blocking):
         """The same by the batch. A batch's `sequence` is the resume token, past what the filter left out."""
         sources, queues = tuple(sources), tuple(queues)
         if after_sequence is None:
-            after_sequence = self._ask(Calls.list_tickets.ask(page_size=1)).sequence
+            after_sequence = self._ask(Calls.stats.ask()).sequence
         failures = 0
         while True:
             stream: Any = self._channel.unary_stream(PACKAGE + "RoutingService/Watch")

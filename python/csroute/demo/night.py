@@ -214,7 +214,7 @@ async def gateway(settings: dict[str, Any], link: Link) -> None:
     book, transport = _Book(settings["short_ms"]), _Transport()
     patience: list[tuple[float, str]] = []  # (when it ends, whose)
     async with AsyncClient(settings["target"], caller=prefix) as client:
-        book.sequence = (await client.list_tickets(page_size=1)).sequence
+        book.sequence = (await client.stats()).sequence
         watching = asyncio.create_task(_watch(client, book))
         link.tell("ready")
         await link.wait_for("start")
