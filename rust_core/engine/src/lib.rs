@@ -34,6 +34,7 @@ mod agent;
 mod backlog;
 mod bits;
 mod board;
+mod choose;
 mod class;
 mod clocks;
 mod code;
