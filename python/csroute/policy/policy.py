@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from csroute.errors import CsrouteError
 from csroute.policy.attributes import Attributes
 from csroute.policy.clocks import Clock, clocks_of
 from csroute.policy.durations import Duration, minutes, seconds
@@ -53,7 +54,7 @@ class Finding:
         return f"{self.origin}: {'warning: ' if self.warning else ''}{self.subject}: {self.message}"
 
 
-class PolicyError(Exception):
+class PolicyError(CsrouteError):
     """A policy that cannot be used. Its text is one finding a line."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
