@@ -59,7 +59,10 @@ class Core:
         """A WatchReply with the events after that sequence. Raises Rejected (SEQUENCE_GONE) past the ring's end."""
 
     def next_due_us(self, tenant: str) -> int | None:
-        """When the next timer is due, Unix µs."""
+        """A lower bound of when the next timer is due, Unix µs; None: there is none.
+
+        Never later than it, and exact once it is less than 64 ms away: `advance` to this may fire nothing; ask again.
+        """
 
     def state_hash(self, tenant: str) -> int:
         """Equal states, equal hashes."""
