@@ -299,9 +299,10 @@ class Router:
         request = policy_pb2.InstallPolicyRequest(policy=policy_bytes(policy), reclassify=reclassify)
         return self._call("InstallPolicy", request, policy_pb2.InstallPolicyReply).policy_version
 
-    def stats(self) -> Stats:
-        """Figures: what is there now, and counters since start."""
-        return Stats.from_wire(self._call("GetStats", stats_pb2.GetStatsRequest(), stats_pb2.GetStatsReply))
+    def stats(self, *, with_state_hash: bool = False) -> Stats:
+        """Figures: what is there now, and counters since start. The hash is 0 unless asked for: it reads everything."""
+        request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
+        return Stats.from_wire(self._call("GetStats", request, stats_pb2.GetStatsReply))
 
     # --- time, events, state ---------------------------------------------------------------------------------------
 

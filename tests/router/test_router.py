@@ -174,6 +174,7 @@ def test_a_snapshot_has_the_same_hash_and_the_same_future(router: Router) -> Non
     other = Router(clock="virtual")
     other.restore(router.snapshot())
     assert (other.state_hash, other.now_us) == (router.state_hash, router.now_us)
+    assert other.stats(with_state_hash=True).state_hash == router.state_hash != 0 == router.stats().state_hash
     seen = router.events()[-1].sequence
     for each in (router, other):
         each.accept("t0", 1)

@@ -37,7 +37,9 @@ class Rig:
 
     async def hash(self) -> int:
         """The state's hash: equal before and after means that nothing changed."""
-        stats: stats_pb2.GetStatsReply = await self.admin.GetStats(stats_pb2.GetStatsRequest(), timeout=WITHIN_S)
+        stats: stats_pb2.GetStatsReply = await self.admin.GetStats(
+            stats_pb2.GetStatsRequest(with_state_hash=True), timeout=WITHIN_S
+        )
         return stats.state_hash
 
     async def raw(self, path: str, request: bytes) -> bytes:

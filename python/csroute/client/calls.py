@@ -336,9 +336,10 @@ class Calls:
         return Ask("AdminService/Move", admin_pb2.MoveRequest(ticket=ticket, queue=queue), _one(ActionResult))
 
     @both
-    def stats(self) -> Ask[Stats]:
-        """Figures of the tenant."""
-        return Ask("AdminService/GetStats", stats_pb2.GetStatsRequest(), _one(Stats))
+    def stats(self, *, with_state_hash: bool = False) -> Ask[Stats]:
+        """Figures of the tenant. `with_state_hash` stops the server while it reads everything; else the hash is 0."""
+        request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
+        return Ask("AdminService/GetStats", request, _one(Stats))
 
     @both
     def drain(self, on: bool = True) -> Ask[int]:

@@ -40,7 +40,10 @@ class ClockStats(Mirror[stats_pb2.ClockStats]):
 
 @dataclass(frozen=True, slots=True)
 class Stats(Mirror[stats_pb2.GetStatsReply]):
-    """A tenant's figures: tickets and agents now, counters since start. `rejections`: {code: how many}."""
+    """A tenant's figures: tickets and agents now, counters since start. `rejections`: {code: how many}.
+
+    `state_hash`: equal states, equal hashes; 0 unless asked for.
+    """
 
     queues: tuple[QueueStats, ...]
     clocks: tuple[ClockStats, ...]

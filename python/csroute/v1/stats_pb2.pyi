@@ -22,12 +22,19 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class GetStatsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    WITH_STATE_HASH_FIELD_NUMBER: _builtins.int
+    with_state_hash: _builtins.bool
+    """Also the state's hash. It reads the whole state, and no command passes meanwhile: about 0.5 s with 200,000 waiting
+    tickets. For tests and comparisons, not for polling.
+    """
     def __init__(
         self,
+        *,
+        with_state_hash: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["with_state_hash", b"with_state_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -196,6 +203,7 @@ class GetStatsReply(_message.Message):
     profiles: _builtins.int
     sequence: _builtins.int
     state_hash: _builtins.int
+    """Equal states, equal hashes; 0 unless asked for."""
     policy_version: _builtins.int
     policy_name: _builtins.str
     service_level_milli: _builtins.int

@@ -248,7 +248,7 @@ fn main() {
             figures.push(tickets as f64 / took.as_secs_f64());
         }
     }
-    let stats = bench.one(Method::GetStats, &pb::GetStatsRequest {});
+    let stats = bench.one(Method::GetStats, &pb::GetStatsRequest::default());
     let stats = pb::GetStatsReply::decode(&*stats).expect("stats");
     assert_eq!(
         stats.completed,

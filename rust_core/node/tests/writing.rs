@@ -72,7 +72,7 @@ fn rejections_are_counted_by_code_a_batchs_items_too() {
         tag: 1,
     };
     bench.ok(Method::RouteBatch, &batch);
-    let stats = pb::GetStatsReply::decode(&*bench.ok(Method::GetStats, &pb::GetStatsRequest {})).unwrap();
+    let stats = pb::GetStatsReply::decode(&*bench.ok(Method::GetStats, &pb::GetStatsRequest::default())).unwrap();
     let expected = [(Code::TicketUnknown, 2), (Code::ChannelUnknown, 2)];
     assert_eq!(
         stats.rejections.into_iter().collect::<BTreeMap<_, _>>(),
@@ -202,7 +202,7 @@ fn many_gateways_at_once_lose_nothing() {
         );
         routed += reply.results.len() as u64;
     }
-    submit(&node, Method::GetStats, &pb::GetStatsRequest {}, u64::MAX);
+    submit(&node, Method::GetStats, &pb::GetStatsRequest::default(), u64::MAX);
     let all = answers.wait_for(all.len() + 1);
     let stats = pb::GetStatsReply::decode(&*all[all.len() - 1].bytes).unwrap();
     assert_eq!(
@@ -256,7 +256,7 @@ fn timers_fire_though_nobody_asks_and_stop_answers_what_is_parked() {
     let all = answers.wait_for(6);
     let last: BTreeMap<u64, i32> = all[4..].iter().map(|answer| (answer.token, answer.grpc_code)).collect();
     assert_eq!(last, BTreeMap::from([(4, 0), (5, 0)]));
-    submit(&node, Method::GetStats, &pb::GetStatsRequest {}, 6);
+    submit(&node, Method::GetStats, &pb::GetStatsRequest::default(), 6);
     assert_eq!(answers.wait_for(7)[6].grpc_code, 14, "UNAVAILABLE: stopping");
 }
 

@@ -84,15 +84,12 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
 
         Method::GetTicket => Request::Read(Query::ticket(check::id("id", Named::read(bytes)?.id)?)),
         Method::Explain => Request::Read(Query::explain(check::id("ticket", Named::read(bytes)?.id)?)),
-        Method::GetStats => {
-            Reader::new(bytes).try_for_each(|field| field.map(|_| ()))?;
-            Request::Read(Query::stats())
-        }
+        Method::GetStats => Request::Read(Query::stats(flag(bytes)?)),
         Method::ListTickets => Request::Read(ask::list_tickets(&Message::read(bytes)?)?),
         Method::ListAgents => Request::Read(ask::list_agents(&Message::read(bytes)?)?),
         Method::GetPositions => Request::Read(ask::positions(bytes)?),
 
-        Method::Drain => Request::Drain { on: drain(bytes)? },
+        Method::Drain => Request::Drain { on: flag(bytes)? },
         Method::WatchOpen => Request::WatchOpen(ask::watch(&Message::read(bytes)?)?),
         Method::WatchNext => Request::WatchNext(handle(bytes)?),
         Method::WatchClose => Request::WatchClose(handle(bytes)?),
@@ -304,7 +301,8 @@ fn work_open(bytes: &[u8]) -> Check<&str> {
     check::id("session", session)
 }
 
-fn drain(bytes: &[u8]) -> Check<bool> {
+/// A message whose one field is a switch.
+fn flag(bytes: &[u8]) -> Check<bool> {
     let mut on = false;
     for field in Reader::new(bytes) {
         if let (1, value) = field? {

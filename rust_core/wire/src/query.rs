@@ -39,7 +39,9 @@ pub struct Query {
 enum Ask {
     Ticket(SmolStr),
     Explain(SmolStr),
-    Stats,
+    Stats {
+        with_state_hash: bool,
+    },
     Tickets {
         states: Vec<TicketState>,
         queue: SmolStr,
@@ -117,8 +119,8 @@ impl Query {
         Self::new(Ask::Explain(id.into()))
     }
 
-    pub(crate) fn stats() -> Self {
-        Self::new(Ask::Stats)
+    pub(crate) fn stats(with_state_hash: bool) -> Self {
+        Self::new(Ask::Stats { with_state_hash })
     }
 
     pub(crate) fn tickets(
@@ -184,8 +186,10 @@ impl Query {
                 put_explain(out, &engine.explain(id).ok_or_else(|| unknown(id))?);
                 Ok(true)
             }
-            Ask::Stats => {
-                put_stats(out, &engine.stats(), engine.sequence(), engine.state_hash());
+            Ask::Stats { with_state_hash } => {
+                // The hash walks the whole state: only for those who ask for it.
+                let state_hash = if *with_state_hash { engine.state_hash() } else { 0 };
+                put_stats(out, &engine.stats(), engine.sequence(), state_hash);
                 Ok(true)
             }
             Ask::Tickets {

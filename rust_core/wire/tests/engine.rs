@@ -405,7 +405,10 @@ fn explain_and_stats_are_whole_messages() {
         (explained.rules[0].layer.as_str(), explained.rules[0].rule.as_str()),
         ("who", "general")
     );
-    let stats: pb::GetStatsReply = door.call(Method::GetStats, &pb::GetStatsRequest {}).unwrap();
+    let stats: pb::GetStatsReply = door.call(Method::GetStats, &pb::GetStatsRequest::default()).unwrap();
+    assert_eq!(stats.state_hash, 0, "not asked for");
+    let with_hash = pb::GetStatsRequest { with_state_hash: true };
+    let stats: pb::GetStatsReply = door.call(Method::GetStats, &with_hash).unwrap();
     assert_eq!(
         (stats.waiting, stats.submitted, stats.policy_name.as_str()),
         (1, 1, "small")

@@ -102,11 +102,10 @@ fn schema(method: Method) -> Schema {
         Method::Transfer => TRANSFER,
         Method::Act => &[(1, Message(ACTION))],
         Method::WorkOpen | Method::WorkAct => &[(1, Text), (2, Message(ACTION))],
-        Method::Drain => &[(1, Number)],
+        Method::Drain | Method::GetStats => &[(1, Number)],
         Method::InstallPolicy => &[(1, Text), (2, Number)],
         Method::WatchOpen => &[(1, Text), (2, Text), (3, Number), (4, Number)],
-        Method::GetStats
-        | Method::RouteStream
+        Method::RouteStream
         | Method::Watch
         | Method::Work
         | Method::WatchNext
