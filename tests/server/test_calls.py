@@ -72,8 +72,13 @@ async def test_a_route_that_waits_hears_of_its_agent(rig: Rig) -> None:
     await asyncio.sleep(0.1)
     assert not waiting.done()
     await rig.staff("ann")
+    offered = await rig.routing.GetTicket(ticket_pb2.GetTicketRequest(id="t1"))
+    assert offered.state == ticket_pb2.TICKET_STATE_OFFERED
+    await asyncio.sleep(0.1)
+    assert not waiting.done(), "an offer is no assignment"
+    await rig.agents.Accept(agent_pb2.AcceptRequest(ticket="t1", attempt=1))
     reply = await waiting
-    assert (reply.agent, reply.attempt) == ("ann", 1)
+    assert (reply.state, reply.agent, reply.attempt) == (ticket_pb2.TICKET_STATE_ACTIVE, "ann", 1)
 
 
 async def test_a_route_that_waits_in_vain_hears_its_place(rig: Rig) -> None:

@@ -45,7 +45,7 @@ class Presence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec(Mirror[pb.AgentSpec]):
-    """What an agent is. `skills`: {skill: level 1..100}. `capacity`: units, 0 means 100.
+    """What an agent is. `skills`: {skill: level 1..100; 0 means 1}. `capacity`: units, 0 means 100.
 
     `channels`: {channel: tickets at a time, 0 for the policy's limit}; empty: all that the policy lists.
     """

@@ -115,7 +115,7 @@ class SkillLevel(_message.Message):
     skill: _builtins.str
     """The skill's name; 1..64 bytes. A family's member is written family[key]."""
     level: _builtins.int
-    """1..100. In a requirement: at least this level; 0 means 1."""
+    """1..100; 0 means 1. What an agent has, or, in a requirement, the least that is needed."""
     def __init__(
         self,
         *,
@@ -225,7 +225,10 @@ class RouteRequest(_message.Message):
     TICKET_FIELD_NUMBER: _builtins.int
     WAIT_MS_FIELD_NUMBER: _builtins.int
     wait_ms: _builtins.int
-    """How long the reply may be held until an assignment, in ms; at most 60000. 0 answers at once."""
+    """How long the reply may be held until an assignment, in ms; at most 60000. 0 answers at once.
+    An offer is no assignment yet: the reply comes when the ticket is active, wrapping or ended; else at the end of the
+    wait, or when the server stops, with the state then. At once when as many replies are held as the server can.
+    """
     @_builtins.property
     def ticket(self) -> Global___NewTicket: ...
     def __init__(

@@ -97,7 +97,7 @@ pub enum Taken {
 enum Outcome {
     /// Answered. Rejections herein are counted already.
     Reply(Reply),
-    /// A Route whose ticket waits.
+    /// A Route whose ticket is not assigned yet.
     Wait {
         ticket: SmolStr,
         replayed: bool,

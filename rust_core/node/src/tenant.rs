@@ -137,7 +137,7 @@ impl Tenant {
         }
     }
 
-    /// The parked Routes whose tickets wait no more.
+    /// The parked Routes whose tickets are assigned, or ended.
     pub fn decided(&mut self, decided: &mut Vec<Place>) {
         for ticket in self.stirred.drain(..) {
             let waits = self.engine.route_view(&ticket).is_some_and(|view| may_wait(view.state));
@@ -202,9 +202,10 @@ impl Tenants {
     }
 }
 
-/// A Route's reply may be held while its ticket is in this state.
+/// A Route's reply may be held while its ticket is in this state: until an assignment, for an offer may come to nothing.
 pub fn may_wait(state: TicketState) -> bool {
-    matches!(state, TicketState::Scheduled | TicketState::Waiting)
+    use TicketState::{Offered, Scheduled, Suspended, Waiting};
+    matches!(state, Scheduled | Waiting | Suspended | Offered)
 }
 
 /// What became of a write.

@@ -267,3 +267,64 @@ fn a_route_that_waits_is_answered_when_its_ticket_waits_no_more() {
         "nothing is parked"
     );
 }
+
+#[test]
+fn a_route_that_waits_is_held_past_an_offer() {
+    let mut bench = Bench::new(Limits::default());
+    let mut policy = common::policy();
+    for rule in &mut policy.layers[0].rules {
+        rule.effects.get_or_insert_default().offer = Some(pb::OfferTable {
+            ttl_ms: 20_000,
+            away_on_expiry: false,
+        });
+    }
+    let policy = policy.encode_to_vec();
+    bench.ok(
+        Method::InstallPolicy,
+        &pb::InstallPolicyRequest {
+            policy,
+            reclassify: false,
+        },
+    );
+    bench.agent("ana", "desk", 2);
+    let route = |id: &str, wait_ms| {
+        pb::RouteRequest {
+            ticket: Some(common::ticket(id, "a", "vip")),
+            wait_ms,
+        }
+        .encode_to_vec()
+    };
+    let read = |reply: &Result<Vec<u8>, _>| pb::RouteReply::decode(&**reply.as_ref().unwrap()).unwrap();
+    let accepted = bench.take(Method::Route, &route("accepted", 10_000));
+    let ignored = bench.take(Method::Route, &route("ignored", 10_000));
+    let cancelled = bench.take(Method::Route, &route("cancelled", 10_000));
+    assert!(bench.answers().is_empty(), "an offer is no assignment");
+
+    let accept = pb::AcceptRequest {
+        ticket: "accepted".into(),
+        attempt: 1,
+        context: Vec::new(),
+    };
+    bench.ok(Method::Accept, &accept);
+    let cancel = pb::CancelRequest {
+        id: "cancelled".into(),
+        reason: String::new(),
+    };
+    bench.ok(Method::Cancel, &cancel);
+    let answers = bench.answers();
+    let states: Vec<_> = answers
+        .iter()
+        .map(|(&token, reply)| (token, read(reply).state()))
+        .collect();
+    let expected = [
+        (accepted, pb::TicketState::Active),
+        (cancelled, pb::TicketState::Cancelled),
+    ];
+    assert_eq!(states, expected);
+
+    bench.now += 10 * SECOND;
+    let answers = bench.answers();
+    let reply = read(&answers[&ignored]);
+    assert_eq!((reply.state(), reply.agent.as_str()), (pb::TicketState::Offered, "ana"));
+    assert_eq!(answers.len(), 1);
+}
