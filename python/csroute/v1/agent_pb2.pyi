@@ -92,7 +92,7 @@ class AgentSpec(_message.Message):
     """Units of work at a time, 1..100000; 0 means 100."""
     @_builtins.property
     def skills(self) -> _containers.RepeatedCompositeFieldContainer[_ticket_pb2.SkillLevel]:
-        """At most 256; a skill once."""
+        """At most 256; a skill once. A skill that the agent does not have is left out: level 0 means 1."""
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentChannel]:
@@ -289,6 +289,10 @@ Global___Agent: _TypeAlias = Agent  # noqa: Y015
 
 @_typing.final
 class ListAgentsRequest(_message.Message):
+    """For people and recovery, not for polling: each page looks at every agent of the tenant, whatever the filter lets
+    through, and commands wait meanwhile. Watch tells of changes.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PRESENCES_FIELD_NUMBER: _builtins.int
@@ -883,6 +887,11 @@ Global___WorkReply: _TypeAlias = WorkReply  # noqa: Y015
 
 @_typing.final
 class WorkOpening(_message.Message):
+    """One message, however many agents: with about 2 KB for a busy agent and its ticket it passes gRPC's default of 4 MiB
+    for received messages at about 2000 of them. The server sends it whole; csroute's own clients take 64 MiB. Let other
+    clients take more than the default, or give a session fewer agents.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENTS_FIELD_NUMBER: _builtins.int
