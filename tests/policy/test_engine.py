@@ -172,13 +172,13 @@ def policies(draw: st.DrawFn) -> Policy:
     owner = {name: draw(st.integers(-1, count)) for name in SINGLE}  # a layer, the defaults (count), or nobody
     overriding = draw(st.integers(0, count - 1))
 
-    def effects(layer: int, moves: Sequence[Any] = ()) -> dict[str, Any]:
+    def effects(layer: int, moves: Sequence[Any] = (), *, overrides: bool = True) -> dict[str, Any]:
         single = {name: draw(MAYBE_SINGLE[name]) for name in SINGLE if owner[name] == layer}
         return {name: value for name, value in single.items() if value is not None} | {
             "needs": draw(NEEDS),
             "head_start": draw(HEAD_STARTS),
             "steps": draw(steps(moves)),
-            "clocks": draw(clock_uses(layer == overriding)),
+            "clocks": draw(clock_uses(overrides and layer == overriding)),
             "fits": draw(FITS),
         }
 
@@ -187,7 +187,8 @@ def policies(draw: st.DrawFn) -> Policy:
         last = Otherwise(**effects(place))
         rules: list[Rule | Otherwise] = [last]
         for number in range(draw(st.integers(0, 3))):  # upwards from the bottom: moves go down the page
-            rules.append(Rule(draw(conditions), why=f"rule {number}", **effects(place, () if every else list(rules))))
+            own = effects(place, () if every else list(rules), overrides=not every or number == 0)  # one that can hold
+            rules.append(Rule(draw(conditions), why=f"rule {number}", **own))
         names = {f"r{at}": rule for at, rule in enumerate(reversed(rules))}
         layers.append(python_types.new_class(f"L{place}", (Layer,), {"every": every}, partial(_fill, names)))
     return Policy(
