@@ -23,8 +23,9 @@ from tests.random_walk import answers_of, compare, random_policies, walk
 from tests.real_engine import RealEngine
 from tests.sample_policies import SAMPLES
 
-# Not to be repeated for nothing: a batch may say different things of one name, an install raises its event again.
-ONCE = {"RouteBatch", "UpsertAgents", "RemoveAgents", "Act", "InstallPolicy", "advance", "resume"}
+# Not to be repeated for nothing: a batch may say different things of one name, an install raises its event again, and
+# a step may have moved a ticket on from where a supervisor moved it to.
+ONCE = {"RouteBatch", "UpsertAgents", "RemoveAgents", "Act", "InstallPolicy", "Move", "advance", "resume"}
 WAITING = ticket_pb2.TICKET_STATE_WAITING
 
 
