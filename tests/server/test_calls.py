@@ -88,6 +88,31 @@ async def test_a_route_that_waits_in_vain_hears_its_place(rig: Rig) -> None:
     assert (reply.state, reply.place) == (ticket_pb2.TICKET_STATE_WAITING, 1)
 
 
+async def test_an_opening_has_a_bound(rig: Rig) -> None:
+    names = [f"agent-{number}" for number in range(2500)]
+    skills = [ticket_pb2.SkillLevel(skill="bill")]
+    specs = [agent_pb2.AgentSpec(id=name, skills=skills) for name in names]
+    logins = [agent_pb2.AgentAction(login=agent_pb2.LoginRequest(session="desk", agent=name)) for name in names]
+    await rig.agents.OpenSession(agent_pb2.OpenSessionRequest(session="desk", lease_ms=600_000))
+    await rig.agents.UpsertAgents(agent_pb2.UpsertAgentsRequest(agents=specs))
+    await rig.agents.Act(agent_pb2.ActRequest(actions=logins))
+
+    async def busier(prefix: str) -> agent_pb2.WorkOpening:
+        tickets = [new_ticket(f"{prefix}{number}", context=bytes(1024)) for number in range(2500)]
+        await rig.routing.RouteBatch(ticket_pb2.RouteBatchRequest(tickets=tickets))
+        stream = rig.agents.Work()
+        await stream.write(agent_pb2.WorkRequest(session="desk"))
+        first: agent_pb2.WorkReply = await stream.read()
+        stream.cancel()
+        return first.opening
+
+    opening = await busier("first-")
+    assert (len(opening.agents), len(opening.work)) == (2500, 2500)
+    no = await rejected(busier("second-"))
+    assert (no.name, no.subject) == ("TOO_MANY", "desk")
+    assert "several sessions" in no.message
+
+
 async def test_tenants_are_apart(rig: Rig) -> None:
     await rig.route("t1")
     other = ((TENANT_KEY, "other"),)

@@ -16,8 +16,7 @@ TARGET: Final = "127.0.0.1:7700"
 """Where a server listens unless told otherwise."""
 PACKAGE: Final = "/csroute.v1."
 OPTIONS: Final = (
-    # A page of 1000 tickets, each as long as it may be; what tens of thousands of agents hold as their stream opens.
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),  # a page of 1000 tickets, each with its contexts
     ("grpc.enable_retries", 0),  # ours know the ids; two layers of retries would multiply
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2000),

@@ -887,9 +887,9 @@ Global___WorkReply: _TypeAlias = WorkReply  # noqa: Y015
 
 @_typing.final
 class WorkOpening(_message.Message):
-    """One message, however many agents: with about 2 KB for a busy agent and its ticket it passes gRPC's default of 4 MiB
-    for received messages at about 2000 of them. The server sends it whole; csroute's own clients take 64 MiB. Let other
-    clients take more than the default, or give a session fewer agents.
+    """One message, at most as large as the server takes messages: 4 MiB unless it is told otherwise, which is gRPC's default
+    for what a client receives too. With 2 KB for a busy agent and its tickets that is about 2000 of them. Past it Work is
+    refused (TOO_MANY): log agents in under several sessions.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
