@@ -66,7 +66,7 @@ EXAMPLES: list[Ask[Any]] = [
     Calls.act.ask([Login("desk", "anna"), Accept("t1", 1), Complete("t1", 1)]),
     Calls.assign.ask("t1", "anna"),
     Calls.move.ask("t1", "vip"),
-    Calls.stats.ask(),
+    Calls.stats.ask(with_state_hash=True),
     Calls.drain.ask(),
 ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from csroute.errors import CsrouteError
 from csroute.policy import PolicyError, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,3 +44,4 @@ def test_a_page_that_cannot_be_read_says_why(name: str, text: str | None, messag
     with pytest.raises(PolicyError) as no:
         load(path)
     assert str(no.value) == f"{path}:{message}"
+    assert isinstance(no.value, CsrouteError)
