@@ -49,7 +49,7 @@ Others
 - a clock that comes back after its stop moment is stopped, silently.
 - a channel that the current policy has not got is closed for everybody.
 - verbs: unknown ticket; then attempt, replay, state; then what the request names. A cancel while active is no
-  answered complete.
+  answered complete. A mark on an ended ticket: the moments of the current policy.
 """
 
 from .oracle import Oracle

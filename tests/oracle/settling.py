@@ -194,7 +194,7 @@ class Settling(Router):
         ticket_class = ticket.ticket_class
         ticket.attempt += 1
         ticket.answered.clear()
-        ticket.agent, ticket.reason = agent, reason
+        ticket.agent = agent
         ticket.units, ticket.wrap_up_ms = ticket_class.cost, ticket_class.wrap_up_ms
         ticket.decline_exclude_ms = ticket_class.decline_exclude_ms
         ticket.away_on_expiry = ticket_class.away_on_expiry

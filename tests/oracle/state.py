@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from csroute.v1 import agent_pb2, event_pb2, ticket_pb2
+from csroute.v1 import agent_pb2, ticket_pb2
 
 from .policy import TicketClass
 
@@ -132,7 +132,6 @@ class Ticket:
     wrap_up_ms: int = 0
     decline_exclude_ms: int = 0
     away_on_expiry: bool = False
-    reason: event_pb2.MatchReason | None = None
     outcome: str = ""
     agent_context: bytes = b""
     ended_us: int = 0
