@@ -40,8 +40,6 @@ pub(crate) struct Agent {
     pub(crate) preferring: Vec<u32>,
     /// End of the lost agent's grace, rounded; 0: not lost.
     pub(crate) lost_until: Micros,
-    /// Places in the profile's heaps; empty: in none.
-    places: SmallVec<[u32; 2]>,
     /// The channels for which it counts in the profile's `open`, a bit each.
     open: u64,
 }
@@ -197,7 +195,6 @@ impl Engine {
             tickets: SmallVec::new(),
             preferring: Vec::new(),
             lost_until: 0,
-            places: SmallVec::new(),
             open: 0,
         }
     }
@@ -239,30 +236,25 @@ impl Engine {
             SmallVec::new()
         };
         self.board.count_open(profile_number, before, open);
+        self.agents[slot].open = open;
         let profile = &mut self.board.profiles[profile_number as usize];
-        let agents = &mut self.agents;
-        agents[slot].open = open;
-        let was_in = !agents[slot].places.is_empty();
-        if free && !was_in {
-            agents[slot].places = SmallVec::from_elem(NONE, items.len());
-        }
         for (at, heap) in profile.heaps.iter_mut().enumerate() {
-            let place = agents[slot].places.get(at).copied();
-            let mut moved = |agent: u32, place: u32| {
-                if let Some(known) = agents[agent].places.get_mut(at) {
-                    *known = place;
+            let places = &mut self.board.places[at];
+            if places.len() <= slot as usize {
+                places.resize(slot as usize + 1, NONE);
+            }
+            let place = places[slot as usize];
+            let mut moved = |agent: u32, place: u32| places[agent as usize] = place;
+            match (free, place) {
+                (true, NONE) => heap.push(items[at], &mut moved),
+                (true, place) => heap.set(place, items[at], &mut moved),
+                (false, NONE) => {}
+                (false, place) => {
+                    heap.remove(place, &mut moved);
+                    places[slot as usize] = NONE;
                 }
-            };
-            match (free, was_in, place) {
-                (true, false, _) => heap.push(items[at], &mut moved),
-                (true, true, Some(place)) => heap.set(place, items[at], &mut moved),
-                (false, true, Some(place)) => heap.remove(place, &mut moved),
-                _ => {}
             }
             self.board.tops[at][profile_number as usize] = heap.items().first().copied().unwrap_or(Item::NOBODY);
-        }
-        if !free {
-            self.agents[slot].places.clear();
         }
     }
 
@@ -281,12 +273,12 @@ impl Engine {
         for profile in &mut self.board.profiles {
             profile.heaps = vec![crate::heap::Heap::default(); orders];
         }
+        self.board.places = vec![Vec::new(); orders];
         self.board.tops = vec![vec![Item::NOBODY; self.board.profiles.len()]; orders];
         self.board.open = vec![0; self.board.profiles.len() * channels];
         let slots: Vec<u32> = self.agents.keys().collect();
         for slot in slots {
             let agent = &mut self.agents[slot];
-            agent.places.clear();
             agent.open = 0;
             self.refresh_agent(slot);
         }

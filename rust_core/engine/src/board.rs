@@ -92,6 +92,8 @@ pub(crate) struct ReqEntry {
 /// Which part of a line a ticket stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Pen {
+    /// Nowhere yet: it has just come, and may be matched at once.
+    Out,
     /// Anyone eligible may take it.
     #[default]
     Main,
@@ -114,7 +116,7 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn pen(&mut self, pen: Pen) -> &mut Backlog {
         match pen {
-            Pen::Main => &mut self.main,
+            Pen::Main | Pen::Out => &mut self.main,
             Pen::Odd => &mut self.odd,
             Pen::Held => &mut self.held,
         }
@@ -157,6 +159,8 @@ pub(crate) struct Board {
     pub(crate) orders: Vec<SmallVec<[AgentOrder; 3]>>,
     /// The first of each heap, by order and profile: side by side in memory, since a decision looks at many.
     pub(crate) tops: Vec<Vec<Item>>,
+    /// Where each agent stands in its heap, by order and slot; `u32::MAX`: in none.
+    pub(crate) places: Vec<Vec<u32>>,
     /// By profile and channel: agents in the heaps who could take a ticket of the channel's own cost.
     pub(crate) open: Vec<u32>,
     /// Each channel's own cost under the current policy; 0: it has none.

@@ -205,8 +205,8 @@ impl<'a> Command<'a> {
     }
 }
 
-/// What a ticket is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+/// What a ticket is doing. Ended from `Closed` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 #[allow(missing_docs)]
 pub enum TicketState {

@@ -50,6 +50,7 @@ pub mod limits;
 mod lines;
 mod load;
 mod names;
+mod order;
 pub mod policy;
 mod read;
 mod settle;
@@ -145,6 +146,7 @@ pub struct Engine {
     /// Oldest first.
     ended_order: VecDeque<u32>,
     ids: Ids,
+    order: order::Order,
     ticket_sequence: u64,
     /// Tickets by state, from Scheduled.
     by_state: [u64; 10],
@@ -196,6 +198,7 @@ impl Engine {
             ended: Slab::default(),
             ended_order: VecDeque::new(),
             ids: Ids::default(),
+            order: order::Order::default(),
             ticket_sequence: 0,
             by_state: [0; 10],
             declined: BTreeSet::new(),

@@ -30,14 +30,21 @@ impl Engine {
     pub(crate) fn place_in_line(&mut self, key: u32) {
         let (class, taken) = (self.tickets[key].class, self.tickets[key].taken);
         let stage = self.stage(class, taken);
-        let pen = self.pen_of(key, stage.requirement);
+        let mut pen = self.pen_of(key, stage.requirement);
+        if pen == Pen::Main && self.dirty.is_clean() {
+            // Most likely somebody is free for it: then it need not stand anywhere.
+            pen = Pen::Out;
+            self.dirty.newcomer = Some(key);
+        }
         let ticket = &mut self.tickets[key];
         (ticket.line, ticket.pen) = (stage.line, pen);
         let (entry, waiting, sequence) = (ticket.entry(key), ticket.state == TicketState::Waiting, ticket.sequence);
         let declined = ticket.extra.as_ref().is_some_and(|extra| !extra.declined.is_empty());
         let preferred = ticket.preferred();
-        self.board.lines[stage.line as usize].pen(pen).insert(entry);
-        self.board.refresh_head(stage.line);
+        if pen != Pen::Out {
+            self.board.lines[stage.line as usize].pen(pen).insert(entry);
+            self.board.refresh_head(stage.line);
+        }
         if let Some(slot) = preferred.and_then(|preferred| self.live(preferred)) {
             self.agents[slot].preferring.push(key);
         }
@@ -51,6 +58,16 @@ impl Engine {
         }
     }
 
+    /// Nobody is free for the newcomer, or others changed too: it stands in its line like all.
+    pub(crate) fn place_newcomer(&mut self) {
+        let Some(key) = self.dirty.newcomer.take() else { return };
+        let ticket = &mut self.tickets[key];
+        ticket.pen = Pen::Main;
+        let (line, entry) = (ticket.line, ticket.entry(key));
+        self.board.lines[line as usize].main.insert(entry);
+        self.board.refresh_head(line);
+    }
+
     /// Takes a ticket out of its line, before anything about its place changes.
     pub(crate) fn leave_line(&mut self, key: u32) {
         let ticket = &mut self.tickets[key];
@@ -60,9 +77,13 @@ impl Engine {
         }
         let (entry, pen, sequence, class) = (ticket.entry(key), ticket.pen, ticket.sequence, ticket.class);
         let (waiting, preferred) = (ticket.state == TicketState::Waiting, ticket.preferred());
-        let was_there = self.board.lines[line as usize].pen(pen).remove(entry);
-        debug_assert!(was_there, "a ticket stands where its record says");
-        self.board.refresh_head(line);
+        if pen == Pen::Out {
+            self.dirty.newcomer = None;
+        } else {
+            let was_there = self.board.lines[line as usize].pen(pen).remove(entry);
+            debug_assert!(was_there, "a ticket stands where its record says");
+            self.board.refresh_head(line);
+        }
         if let Some(slot) = preferred.and_then(|preferred| self.live(preferred)) {
             let preferring = &mut self.agents[slot].preferring;
             if let Some(at) = preferring.iter().position(|&other| other == key) {

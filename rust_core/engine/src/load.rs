@@ -61,6 +61,7 @@ impl Engine {
         for ended in image.ended {
             self.load_ended(ended);
         }
+        self.place_newcomer();
         self.dirty = crate::settle::Dirty::default();
         self.sequence = image.sequence;
         self.ticket_sequence = image.ticket_sequence;
@@ -272,6 +273,7 @@ impl Engine {
         let id = ticket.id.clone();
         let key = self.tickets.insert(ticket);
         self.ids.insert(&id, key);
+        self.order.set(self.tickets[key].sequence, key);
         if let Some((agent, cost)) = holds {
             self.take_units(agent, key, channel, cost);
         }
@@ -306,5 +308,6 @@ impl Engine {
         });
         self.ended_order.push_back(slot);
         self.ids.insert(&self.ended[slot].id, slot | ENDED);
+        self.order.set(self.ended[slot].sequence, slot | ENDED);
     }
 }

@@ -21,9 +21,15 @@ pub(crate) struct Dirty {
     agents: Vec<u32>,
     /// Who is logged in, or as what, changed.
     pub(crate) roster: bool,
+    /// A dirty ticket that stands in no pen yet: the first of a command.
+    pub(crate) newcomer: Option<u32>,
 }
 
 impl Dirty {
+    pub(crate) fn is_clean(&self) -> bool {
+        self.tickets.is_empty() && self.agents.is_empty()
+    }
+
     pub(crate) fn ticket(&mut self, ticket: u32) {
         self.tickets.push(ticket);
     }
@@ -45,6 +51,9 @@ impl Engine {
     /// See the module. Called after each item and each timer.
     pub(crate) fn settle(&mut self) {
         self.lift_declines();
+        if self.dirty.newcomer.is_some() && (self.dirty.tickets.len() > 1 || !self.dirty.agents.is_empty()) {
+            self.place_newcomer();
+        }
         let mut heap: BinaryHeap<(Rank, Side)> = BinaryHeap::new();
         loop {
             match (
@@ -56,8 +65,9 @@ impl Engine {
                 // The two usual cases need no heap.
                 (true, &[ticket], []) => {
                     self.dirty.tickets.clear();
-                    if let Some(pick) = self.best_agent(ticket) {
-                        self.match_pair(ticket, pick, false);
+                    match self.best_agent(ticket) {
+                        Some(pick) => self.match_pair(ticket, pick, false),
+                        None => self.place_newcomer(),
                     }
                     continue;
                 }

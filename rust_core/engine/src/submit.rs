@@ -251,6 +251,7 @@ impl Engine {
         }
         let key = self.tickets.insert(ticket);
         self.ids.insert(id, key);
+        self.order.set(self.ticket_sequence, key);
         self.by_state[TicketState::Scheduled as usize] += 1;
         if submit.not_before > self.now {
             let not_before = round_up(submit.not_before);
@@ -474,6 +475,7 @@ impl Engine {
         let slot = self.ended.insert(ended);
         self.ended_order.push_back(slot);
         self.ids.change(&self.ended[slot].id, key, slot | ENDED);
+        self.order.set(self.ended[slot].sequence, slot | ENDED);
         let max = self.bounds().closed_max as usize;
         while self.ended_order.len() > max {
             self.forget_oldest();
@@ -484,6 +486,7 @@ impl Engine {
         if let Some(slot) = self.ended_order.pop_front() {
             let ended = self.ended.remove(slot);
             self.ids.remove(&ended.id, slot | ENDED);
+            self.order.clear(ended.sequence);
             self.sources.release(ended.source);
         }
     }
