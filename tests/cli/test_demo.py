@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def demo(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
