@@ -323,12 +323,14 @@ class Router:
 
     def complete(self, ticket: Ticket, outcome: str) -> None:
         ticket.outcome = outcome
-        wrap_up_us = ceil_ms(self.now_us + ticket.wrap_up_ms * 1000) if ticket.wrap_up_ms else 0
+        # An agent who is offline (within the grace) has nothing to wrap up in.
+        wraps = ticket.wrap_up_ms > 0 and ticket.agent is not None and ticket.agent.logged_in
+        wrap_up_us = ceil_ms(self.now_us + ticket.wrap_up_ms * 1000) if wraps else 0
         self.raised(ticket, ticket.agent, completed=pb.Completed(outcome=outcome, wrap_up_until_us=wrap_up_us))
         self.moment(ticket, "completion")
         self.end_clocks(ticket)
         ticket.state, ticket.due_us = WRAPPING, wrap_up_us
-        if not ticket.wrap_up_ms:
+        if not wraps:
             self.close(ticket)
 
     def end_clocks(self, ticket: Ticket) -> None:

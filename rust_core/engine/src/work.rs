@@ -171,7 +171,13 @@ impl Engine {
         let Some(work) = ticket.work.as_deref() else {
             return ticket.state;
         };
-        let (agent, wrap_up, attempt, class) = (work.agent, work.wrap_up, ticket.attempt, ticket.class);
+        // An agent who is offline (within the grace) has nothing to wrap up in.
+        let wrap_up = if self.agents[work.agent].logged_in() {
+            work.wrap_up
+        } else {
+            0
+        };
+        let (agent, attempt, class) = (work.agent, ticket.attempt, ticket.class);
         let until = if wrap_up == 0 {
             0
         } else {
