@@ -41,6 +41,12 @@ fn drain_refuses_new_tickets_and_lets_the_rest_go_on() {
         wait_ms: 0,
     };
     assert_eq!(bench.no(Method::Route, &route).code, Code::Draining);
+    // Known ids are answered: a repeated call makes no second ticket elsewhere.
+    let again = pb::RouteRequest {
+        ticket: Some(ticket("t", "a", "vip")),
+        wait_ms: 0,
+    };
+    assert!(pb::RouteReply::decode(&*bench.ok(Method::Route, &again)).unwrap().replayed);
     bench.ok(
         Method::Complete,
         &pb::CompleteRequest {
