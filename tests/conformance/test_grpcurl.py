@@ -147,12 +147,13 @@ def test_what_is_no_such_method_is_unimplemented(grpcurl: Grpcurl) -> None:
 
 
 def test_draining_takes_no_new_tickets(grpcurl: Grpcurl) -> None:
+    grpcurl.call(f"{ROUTING}/Route", chat("batch-1"))
     grpcurl.call(f"{ADMIN}/Drain", {"on": True}).reply()
     try:
         answer = grpcurl.call(f"{ROUTING}/Route", chat("drained-1"))
         assert answer.detail("ErrorInfo")["reason"] == "DRAINING"
         assert answer.detail("RetryInfo")["retry_delay"] == "2s"
-        assert grpcurl.call(f"{ADMIN}/GetStats", {}).reply()
+        assert grpcurl.call(f"{ROUTING}/Route", chat("batch-1")).reply()["replayed"] is True, "it is no new one"
     finally:
         grpcurl.call(f"{ADMIN}/Drain", {"on": False}).reply()
     grpcurl.call(f"{ROUTING}/Route", chat("drained-1")).reply()
