@@ -46,7 +46,11 @@ fn drain_refuses_new_tickets_and_lets_the_rest_go_on() {
         ticket: Some(ticket("t", "a", "vip")),
         wait_ms: 0,
     };
-    assert!(pb::RouteReply::decode(&*bench.ok(Method::Route, &again)).unwrap().replayed);
+    assert!(
+        pb::RouteReply::decode(&*bench.ok(Method::Route, &again))
+            .unwrap()
+            .replayed
+    );
     bench.ok(
         Method::Complete,
         &pb::CompleteRequest {
