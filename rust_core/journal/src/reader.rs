@@ -596,7 +596,9 @@ impl Window {
             self.start = offset;
             let kept = self.bytes.len();
             let left = self.file.len()?.saturating_sub(offset + kept as u64);
-            let wanted = CHUNK_BYTES.max(length - kept).min(usize::try_from(left).unwrap_or(usize::MAX));
+            let wanted = CHUNK_BYTES
+                .max(length - kept)
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
             self.bytes.resize(kept + wanted, 0);
             let read = read_full(self.file.as_ref(), offset + kept as u64, &mut self.bytes[kept..])?;
             self.bytes.truncate(kept + read);

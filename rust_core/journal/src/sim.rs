@@ -184,12 +184,25 @@ impl SimDisk {
     /// What a file shows.
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         let world = self.world();
-        world.names.get(name).map_or_else(Vec::new, |&number| world.inodes[number].content.clone())
+        world
+            .names
+            .get(name)
+            .map_or_else(Vec::new, |&number| world.inodes[number].content.clone())
     }
 
     /// A number below `bound`, from the disk's own seed.
     pub fn below(&self, bound: u64) -> u64 {
         self.world().below(bound)
+    }
+
+    /// So many bytes, from the disk's own seed.
+    pub fn random_bytes(&self, length: usize) -> Vec<u8> {
+        let mut world = self.world();
+        let mut bytes: Vec<u8> = (0..length.div_ceil(4))
+            .flat_map(|_| (world.next() as u32).to_le_bytes())
+            .collect();
+        bytes.truncate(length);
+        bytes
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -229,12 +242,16 @@ impl NameChange {
 }
 
 impl World {
-    /// xorshift64*.
     fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// xorshift64*.
+    fn next(&mut self) -> u64 {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;
         self.random ^= self.random >> 27;
-        (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % bound.max(1)
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
     }
 
     fn new_life(&mut self) {
@@ -265,7 +282,10 @@ impl World {
     }
 
     fn inode(&self, name: &str) -> io::Result<usize> {
-        self.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.names
+            .get(name)
+            .copied()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn rename_all(&mut self, change: NameChange) {
@@ -274,8 +294,14 @@ impl World {
     }
 
     fn room(&self) -> u64 {
-        let used: usize = self.names.values().map(|&number| self.inodes[number].content.len()).sum();
-        self.faults.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64))
+        let used: usize = self
+            .names
+            .values()
+            .map(|&number| self.inodes[number].content.len())
+            .sum();
+        self.faults
+            .capacity
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64))
     }
 
     /// Some of what is pending reaches the disk, in any order, torn.

@@ -5,19 +5,8 @@
 
 mod common;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-use common::{Owner, seeds};
+use common::{Owner, each_seed};
 use csroute_journal::{Error, Faults, Op};
-
-fn each_seed(test: &str, default: u64, run: impl Fn(u64)) {
-    for seed in seeds(default) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            eprintln!("repeat it: CSROUTE_SEED={seed} CSROUTE_SEEDS=1 cargo test -p csroute-journal --test crash {test}");
-            resume_unwind(panic);
-        }
-    }
-}
 
 /// Ends the process one way or the other.
 fn end(owner: &mut Owner) {
@@ -55,7 +44,7 @@ fn recover_through_crashes(owner: &mut Owner) {
 
 #[test]
 fn acknowledged_is_there() {
-    each_seed("acknowledged_is_there", 1500, |seed| {
+    each_seed("crash acknowledged_is_there", 3000, |seed| {
         let mut owner = Owner::new(seed);
         for _ in 0..4 {
             recover_through_crashes(&mut owner);
@@ -81,11 +70,19 @@ fn acknowledged_is_there() {
 
 #[test]
 fn errors_are_final() {
-    each_seed("errors_are_final", 1000, |seed| {
+    each_seed("crash errors_are_final", 1500, |seed| {
         let mut owner = Owner::new(seed);
         for _ in 0..4 {
             recover_through_crashes(&mut owner);
-            let ops = [Op::Append, Op::Sync, Op::SyncFolder, Op::Rename, Op::Create, Op::Truncate, Op::Remove];
+            let ops = [
+                Op::Append,
+                Op::Sync,
+                Op::SyncFolder,
+                Op::Rename,
+                Op::Create,
+                Op::Truncate,
+                Op::Remove,
+            ];
             let some = ops.into_iter().filter(|_| owner.disk.below(2) == 0);
             owner.disk.set_faults(Faults {
                 eio_per_mille: some.map(|op| (op, 30)).collect(),
@@ -113,7 +110,7 @@ fn errors_are_final() {
 
 #[test]
 fn a_full_disk_heals() {
-    each_seed("a_full_disk_heals", 300, |seed| {
+    each_seed("crash a_full_disk_heals", 500, |seed| {
         let mut owner = Owner::new(seed);
         let capacity = 30_000 + owner.disk.below(60_000);
         let set = |owner: &Owner, capacity| {
@@ -134,7 +131,12 @@ fn a_full_disk_heals() {
                     owner.sync().expect("an fsync needs no space");
                     if fulls % 3 == 0 {
                         set(&owner, capacity + fulls * 20_000);
-                        owner.log.as_mut().expect("recovered").take_reserve().expect("it may be had or not");
+                        owner
+                            .log
+                            .as_mut()
+                            .expect("recovered")
+                            .take_reserve()
+                            .expect("it may be had or not");
                     }
                     if fulls % 7 == 0 {
                         end(&mut owner);

@@ -1,6 +1,7 @@
 //! A journal's owner on a simulated disk, who remembers what was promised.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use csroute_journal::{
@@ -14,10 +15,20 @@ pub const OPTIONS: Options = Options {
     reserve_bytes: 5_000,
 };
 
-pub fn seeds(default: u64) -> std::ops::Range<u64> {
+fn seeds(default: u64) -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
     let first = number("CSROUTE_SEED").unwrap_or(0);
     first..first + number("CSROUTE_SEEDS").unwrap_or(default)
+}
+
+/// Runs the test with each seed; a failure says how to repeat it.
+pub fn each_seed(test: &str, default: u64, run: impl Fn(u64)) {
+    for seed in seeds(default) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            eprintln!("repeat it: CSROUTE_SEED={seed} CSROUTE_SEEDS=1 cargo test -p csroute-journal --test {test}");
+            resume_unwind(panic);
+        }
+    }
 }
 
 /// The records of block `number` as its writer of this life made them.
@@ -64,14 +75,21 @@ impl Owner {
             assert!(next <= self.blocks.len(), "a snapshot of blocks that nobody wrote");
             let mut reader = SnapshotReader::open(folder.disk().as_ref(), &snapshot.name)?;
             assert_eq!(reader.next_part()?.as_deref(), Some("state"));
-            assert_eq!(reader.read_part()?, state_of(&self.blocks[..next]), "a snapshot of another state");
+            assert_eq!(
+                reader.read_part()?,
+                state_of(&self.blocks[..next]),
+                "a snapshot of another state"
+            );
         }
         let mut recovery = folder.recover(OPTIONS, snapshot.map(|snapshot| snapshot.position))?;
         while let Some(block) = recovery.next_block()? {
             let written = self.blocks.get(next).expect("a block that nobody wrote");
             assert_eq!(block.position.block as usize, next + 1, "blocks come in order");
             assert_eq!(block.records as usize, written.len());
-            assert!(block.records().eq(written.iter().map(Vec::as_slice)), "a wrong record was served");
+            assert!(
+                block.records().eq(written.iter().map(Vec::as_slice)),
+                "a wrong record was served"
+            );
             assert_eq!(block.events_hash, next as u64);
             next += 1;
         }
@@ -98,10 +116,7 @@ impl Owner {
         let count = self.disk.below(5);
         let bytes = if large { 6000 } else { 300 };
         (0..count)
-            .map(|_| {
-                let length = self.disk.below(bytes);
-                (0..length).map(|_| self.disk.below(256) as u8).collect()
-            })
+            .map(|_| self.disk.random_bytes(self.disk.below(bytes) as usize))
             .collect()
     }
 
@@ -128,7 +143,10 @@ impl Owner {
     }
 
     pub fn rotate(&mut self) -> Result<(), Error> {
-        self.log.as_mut().expect("recovered").rotate(self.blocks.len() as i64 * 1000)?;
+        self.log
+            .as_mut()
+            .expect("recovered")
+            .rotate(self.blocks.len() as i64 * 1000)?;
         Ok(())
     }
 
@@ -136,7 +154,8 @@ impl Owner {
     pub fn snapshot(&mut self) -> Result<(), Error> {
         self.sync()?;
         let position = self.log.as_ref().expect("recovered").position();
-        let mut snapshot = SnapshotWriter::create(self.shared(), position, OPTIONS.semantics, position.block as i64 * 1000)?;
+        let mut snapshot =
+            SnapshotWriter::create(self.shared(), position, OPTIONS.semantics, position.block as i64 * 1000)?;
         snapshot.part("state")?;
         for piece in state_of(&self.blocks).chunks(100) {
             snapshot.write(piece)?;
