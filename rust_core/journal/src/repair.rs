@@ -84,19 +84,17 @@ fn read(disk: &Arc<dyn Disk>, start: Start) -> Result<Option<Found>> {
     let mut reader = match Reader::open(disk.clone(), start) {
         Ok(reader) => reader,
         Err(error @ Error::Damaged { .. }) => {
+            // A segment that begins before the snapshot's end takes those before it along: they would end too early.
             let wanted = beginning.block + 1;
-            let first = segments(disk.as_ref())?
-                .into_iter()
-                .rev()
-                .find(|&first| first <= wanted);
-            return Ok(Some((error, beginning, (first.unwrap_or(1), 0))));
+            let own = segments(disk.as_ref())?.contains(&wanted);
+            return Ok(Some((error, beginning, (if own { wanted } else { 0 }, 0))));
         }
         Err(error) => return Err(error),
     };
     loop {
-        match reader.next_block() {
-            Ok(Some(_)) => {}
-            Ok(None) if reader.position().block < beginning.block => {
+        match reader.next_block().map(|block| block.is_some()) {
+            Ok(true) => {}
+            Ok(false) if reader.position().block < beginning.block => {
                 // Its newest segments are gone, but the snapshot knows more: go on from it alone.
                 let error = Error::Ahead {
                     folder: disk.folder(),
@@ -105,7 +103,7 @@ fn read(disk: &Arc<dyn Disk>, start: Start) -> Result<Option<Found>> {
                 };
                 return Ok(Some((error, beginning, (0, 0))));
             }
-            Ok(None) => return Ok(None),
+            Ok(false) => return Ok(None),
             Err(error @ Error::Damaged { .. }) => {
                 let (position, place) = (reader.position(), reader.place());
                 return Ok(Some((error, position, place)));

@@ -139,7 +139,7 @@ fn damage_is_found_and_never_served() {
 fn many_accidents_neither_panic_nor_lie() {
     each_seed("damage many_accidents_neither_panic_nor_lie", 1500, |seed| {
         let mut owner = closed(seed);
-        for _ in 0..1 + owner.disk.below(6) {
+        for _ in 0..=owner.disk.below(6) {
             accident(&owner);
             if let Err(error) = read(&owner) {
                 assert!(is_refusal(&error), "{error}");
