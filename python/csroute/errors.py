@@ -12,8 +12,8 @@ The engine's, the wire's and the node's numbered rejections travel as `google.rp
         ├── NotFoundError      2xx: a ticket, agent, session, queue, clock, channel or moment that is not known
         ├── ConflictError      300: the id is known with other content
         ├── StateError         301..399: not in this state, stale attempt, superseded session
-        ├── LimitError         400..404, 406, 408, 410: a bound is reached
-        ├── UnavailableError   405, 407, 409, and a transport that fails: try again
+        ├── LimitError         400..404, 406, 408, 410, 411: a bound is reached
+        ├── UnavailableError   405, 407, 409, 412, 413, and a transport that fails: try again
         └── InternalError      900, and whatever else: a fault of the node
 
 >>> from google.rpc import error_details_pb2, status_pb2
@@ -144,6 +144,8 @@ _FAMILY: dict[int, type[RejectedError]] = {
     405: UnavailableError,  # BUSY
     407: UnavailableError,  # DRAINING
     409: UnavailableError,  # DEADLINE_PASSED
+    412: UnavailableError,  # RECOVERING
+    413: UnavailableError,  # JOURNAL_FAILED
     500: PolicyRejectedError,
 }
 _HUNDREDS: dict[int, type[RejectedError]] = {1: InvalidError, 2: NotFoundError, 3: StateError, 4: LimitError}
