@@ -413,7 +413,10 @@ impl NodeCore {
             return Err(Rejection::about(Code::FieldTooLong, "caller", message));
         }
         let seen = self.privacy.apply(method, call.request);
-        let call = &Call { request: &seen, ..*call };
+        let call = &Call {
+            request: &seen,
+            ..*call
+        };
         match decode(method, &seen)? {
             Request::Write(write) => self.write(call, &write, now),
             Request::Read(query) => self.read(method, call.tenant, query, now),
@@ -544,6 +547,29 @@ impl NodeCore {
         }
     }
 
+    /// The newest time that any tenant was told.
+    pub fn latest(&self) -> Micros {
+        self.tenants.all().map(|(_, tenant)| tenant.engine.now()).max().unwrap_or(0)
+    }
+
+    /// Drops all tenants, and the hash of what they did: to begin again.
+    pub fn forget(&mut self) {
+        self.tenants.clear();
+        self.log.resume_from(0);
+    }
+
+    /// Hashes all events, for a journal or a replay. To be said before anything is applied.
+    pub fn hash_events(&mut self) {
+        self.tenants.hash_events();
+    }
+
+    /// The tenants by name, to look at.
+    pub fn states(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {
+        let mut all: Vec<_> = self.tenants.all().collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all.into_iter()
+    }
+
     pub(crate) fn tenants(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {
         self.tenants.all()
     }
@@ -562,13 +588,7 @@ impl NodeCore {
 }
 
 /// Fires timers, and notes it if there were any: looking alone changes nothing. True when none is left.
-fn advance(
-    log: &mut Log,
-    name: &str,
-    tenant: &mut Tenant,
-    until: Micros,
-    timers_max: u32,
-) -> Result<bool, Rejection> {
+fn advance(log: &mut Log, name: &str, tenant: &mut Tenant, until: Micros, timers_max: u32) -> Result<bool, Rejection> {
     let (fired, done) = tenant.advance(until, timers_max)?;
     if fired > 0 {
         let record = Record::Advance {

@@ -138,12 +138,20 @@ mod tests {
     const KEY: &[u8] = b"0123456789abcdef";
 
     fn privacy() -> Privacy {
-        let treatments = [("phone", Treatment::Drop), ("email", Treatment::Hash), (CUSTOMER, Treatment::Hash)];
+        let treatments = [
+            ("phone", Treatment::Drop),
+            ("email", Treatment::Hash),
+            (CUSTOMER, Treatment::Hash),
+        ];
         Privacy::new(treatments.map(|(name, treatment)| (name.to_owned(), treatment)), KEY).unwrap()
     }
 
     fn attribute(name: &str, value: &str) -> Attribute {
-        Attribute { name: name.into(), value: value.into(), confidence_milli: None }
+        Attribute {
+            name: name.into(),
+            value: value.into(),
+            confidence_milli: None,
+        }
     }
 
     #[test]
@@ -152,10 +160,17 @@ mod tests {
         let ticket = NewTicket {
             id: "t".into(),
             customer: "ann".into(),
-            attributes: vec![attribute("phone", "1"), attribute("email", "a@b"), attribute("tier", "vip")],
+            attributes: vec![
+                attribute("phone", "1"),
+                attribute("email", "a@b"),
+                attribute("tier", "vip"),
+            ],
             ..NewTicket::default()
         };
-        let route = RouteRequest { ticket: Some(ticket.clone()), wait_ms: 5 };
+        let route = RouteRequest {
+            ticket: Some(ticket.clone()),
+            wait_ms: 5,
+        };
         let routed = RouteRequest::decode(&*privacy.apply(Method::Route, &route.encode_to_vec())).unwrap();
         let treated = routed.ticket.unwrap();
         assert_eq!(routed.wait_ms, 5);
@@ -164,14 +179,28 @@ mod tests {
         assert_eq!(treated.attributes.len(), 2);
         assert_ne!(treated.attributes[0].value, "a@b");
 
-        let batch = RouteBatchRequest { tickets: vec![ticket.clone(), ticket.clone()], tag: 9 };
+        let batch = RouteBatchRequest {
+            tickets: vec![ticket.clone(), ticket.clone()],
+            tag: 9,
+        };
         let batch = RouteBatchRequest::decode(&*privacy.apply(Method::RouteBatch, &batch.encode_to_vec())).unwrap();
         assert_eq!((batch.tickets, batch.tag), (vec![treated.clone(), treated.clone()], 9));
 
-        let attributes = vec![attribute("email", "a@b"), attribute("phone", ""), attribute("email", "")];
-        let update = UpdateRequest { id: "t".into(), revision: 1, attributes };
+        let attributes = vec![
+            attribute("email", "a@b"),
+            attribute("phone", ""),
+            attribute("email", ""),
+        ];
+        let update = UpdateRequest {
+            id: "t".into(),
+            revision: 1,
+            attributes,
+        };
         let update = UpdateRequest::decode(&*privacy.apply(Method::Update, &update.encode_to_vec())).unwrap();
-        assert_eq!(update.attributes, [treated.attributes[0].clone(), attribute("email", "")]);
+        assert_eq!(
+            update.attributes,
+            [treated.attributes[0].clone(), attribute("email", "")]
+        );
     }
 
     #[test]

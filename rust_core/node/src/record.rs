@@ -217,6 +217,13 @@ pub(crate) fn bytes<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], BadRecord> {
     Ok(taken)
 }
 
+/// Takes so many bytes.
+pub(crate) fn take<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], BadRecord> {
+    let (taken, rest) = from.split_first_chunk().ok_or(BadRecord("it ends in the middle of a number"))?;
+    *from = rest;
+    Ok(*taken)
+}
+
 /// Takes a text.
 pub(crate) fn text<'a>(from: &mut &'a [u8]) -> Result<&'a str, BadRecord> {
     std::str::from_utf8(bytes(from)?).map_err(|_| BadRecord("a text is not UTF-8"))

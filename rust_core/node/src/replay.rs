@@ -21,7 +21,8 @@ impl NodeCore {
             Record::Write {
                 now, method, request, ..
             } => {
-                let method = Method::from_number(method).ok_or_else(|| unreadable("there is no method of this number"))?;
+                let method =
+                    Method::from_number(method).ok_or_else(|| unreadable("there is no method of this number"))?;
                 let Request::Write(write) = decode(method, request)? else {
                     return Err(unreadable("its method writes nothing"));
                 };

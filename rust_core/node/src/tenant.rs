@@ -63,6 +63,11 @@ impl Tenant {
         &self.engine
     }
 
+    /// It takes no new tickets.
+    pub fn draining(&self) -> bool {
+        self.draining
+    }
+
     /// A `WatchReply` with the events after a sequence.
     pub fn events(&self, after: u64, events_max: usize) -> Result<Vec<u8>, Rejection> {
         self.feed.events(after, events_max)
@@ -243,6 +248,11 @@ impl Tenants {
     /// Puts a tenant in the place of this name.
     pub fn put(&mut self, name: SmolStr, tenant: Tenant) {
         self.by_name.insert(name, tenant);
+    }
+
+    /// All go.
+    pub fn clear(&mut self) {
+        self.by_name.clear();
     }
 
     /// The tenant of this name goes.

@@ -1,6 +1,8 @@
 //! What the tests of the node share: a policy, requests, and a sink that remembers.
 #![allow(missing_docs, dead_code, clippy::missing_panics_doc)]
 
+pub mod load;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
