@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use csroute_engine::{Code, Engine, Micros, Millis, Rejection, limits};
+use csroute_journal::Space;
 use csroute_wire::{Method, Query, Request, Write, decode, drain_reply, encode_rejection_counts, route_reply};
 use smol_str::SmolStr;
 
@@ -148,8 +149,8 @@ pub struct NodeCore {
     decisions: Histogram,
     /// No new tickets, for any tenant: the node stops.
     pub draining: bool,
-    /// No new tickets, for any tenant: their records would have no room.
-    pub shedding: bool,
+    /// How the journal's disk stands: low, no new tickets, for any tenant; full, no command at all.
+    pub space: Space,
     /// What is done to attributes before anything sees them.
     pub privacy: Privacy,
     /// What was applied.
@@ -169,7 +170,7 @@ impl NodeCore {
             rejections: Rejections::new(),
             decisions: Histogram::default(),
             draining: false,
-            shedding: false,
+            space: Space::Ample,
             privacy: Privacy::default(),
             log: Log::default(),
         }
@@ -464,11 +465,12 @@ impl NodeCore {
         let submits = matches!(write.method(), Method::Route | Method::RouteBatch);
         // A call repeated because its answer was lost is no new ticket: elsewhere it would become a second one.
         let known = |item| tenant.engine.route_view(write.ticket(item)).is_some();
-        if submits && (self.draining || self.shedding || tenant.draining) && !(0..write.len()).all(known) {
-            return Err(if self.shedding {
+        let shedding = self.space == Space::Low;
+        if submits && (self.draining || shedding || tenant.draining) && !(0..write.len()).all(known) {
+            return Err(if shedding {
                 Rejection::new(
                     Code::DiskFull,
-                    "the journal's disk is nearly full: no new tickets are taken until there is room again",
+                    "the journal's disk is full: no new tickets are taken until there is room, agents can still finish",
                 )
             } else {
                 Rejection::new(
@@ -476,6 +478,10 @@ impl NodeCore {
                     "no new tickets are taken: submit to another node, or later",
                 )
             });
+        }
+        if self.space == Space::Full {
+            let message = "the journal's disk is full, its reserve too: nothing is taken until there is room";
+            return Err(Rejection::new(Code::DiskFull, message));
         }
         let written = tenant.write(write, now, &mut self.decisions)?;
         let record = Record::Write {
@@ -549,7 +555,11 @@ impl NodeCore {
 
     /// The newest time that any tenant was told.
     pub fn latest(&self) -> Micros {
-        self.tenants.all().map(|(_, tenant)| tenant.engine.now()).max().unwrap_or(0)
+        self.tenants
+            .all()
+            .map(|(_, tenant)| tenant.engine.now())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Drops all tenants, and the hash of what they did: to begin again.

@@ -219,7 +219,9 @@ pub(crate) fn bytes<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], BadRecord> {
 
 /// Takes so many bytes.
 pub(crate) fn take<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], BadRecord> {
-    let (taken, rest) = from.split_first_chunk().ok_or(BadRecord("it ends in the middle of a number"))?;
+    let (taken, rest) = from
+        .split_first_chunk()
+        .ok_or(BadRecord("it ends in the middle of a number"))?;
     *from = rest;
     Ok(*taken)
 }

@@ -92,10 +92,12 @@ pub fn load_newest(
 ) -> Result<Option<Snapshot>, Trouble> {
     for name in journal::snapshot_names(disk.as_ref())? {
         // It is verified as it is loaded: the last frame tells whether all was as written.
-        let loaded = SnapshotReader::open(disk.as_ref(), &name).map_err(Trouble::from).and_then(|mut reader| {
-            image::load(core, &mut reader)?;
-            Ok(reader.snapshot().clone())
-        });
+        let loaded = SnapshotReader::open(disk.as_ref(), &name)
+            .map_err(Trouble::from)
+            .and_then(|mut reader| {
+                image::load(core, &mut reader)?;
+                Ok(reader.snapshot().clone())
+            });
         match loaded {
             Ok(snapshot) => return Ok(Some(snapshot)),
             Err(Trouble::Journal(error @ journal::Error::Damaged { .. })) => {

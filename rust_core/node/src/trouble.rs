@@ -42,7 +42,9 @@ pub enum Trouble {
         written: u64,
     },
     /// A whole snapshot with a content that is not this version's.
-    #[error("snapshot {file}: {what}. Start the version that wrote it, or take the file out: an older one is used then")]
+    #[error(
+        "snapshot {file}: {what}. Start the version that wrote it, or take the file out: an older one is used then"
+    )]
     Image {
         /// The file.
         file: String,
@@ -79,6 +81,10 @@ impl From<std::io::Error> for Trouble {
 
 impl From<BadRecord> for Rejection {
     fn from(wrong: BadRecord) -> Self {
-        Rejection::about(csroute_engine::Code::Internal, "a record of the journal", wrong.to_string())
+        Rejection::about(
+            csroute_engine::Code::Internal,
+            "a record of the journal",
+            wrong.to_string(),
+        )
     }
 }
