@@ -6,6 +6,7 @@ The engine's, the wire's and the node's numbered rejections travel as `google.rp
     CsrouteError
     ├── ConfigError            a setting is wrong: names the key, where it came from, and what would be right
     ├── PolicyError            a policy is wrong (csroute.policy)
+    ├── JournalError           the data folder cannot be used, or failed: says what is wrong and what to do
     └── RejectedError          a numbered no
         ├── InvalidError       1xx: the request itself
         │   └── PolicyRejectedError    500: a compiled policy that contradicts itself
@@ -43,6 +44,7 @@ __all__ = [
     "CsrouteError",
     "InternalError",
     "InvalidError",
+    "JournalError",
     "LimitError",
     "NotFoundError",
     "PolicyRejectedError",
@@ -63,6 +65,10 @@ class CsrouteError(Exception):
 
 class ConfigError(CsrouteError):
     """A setting is wrong. The message names the key, where it came from, and what would be right."""
+
+
+class JournalError(CsrouteError):
+    """The journal cannot be read or written: nothing is acknowledged any more. The message says what to do."""
 
 
 class RejectedError(CsrouteError):
