@@ -4,10 +4,13 @@
 //! stamped with the clock and applied, in the order it came. Answers leave a block at a time, about every millisecond
 //! while a block is long, and so do the messages of watchers and the slices of long reads.
 //!
+//! With a data folder ([`Keeping`]) the node first reads its journal: calls are refused RECOVERING until all is back.
+//! Then every block goes to the journal's thread, and answers leave when it is durable. When the journal fails, nothing
+//! is acknowledged any more: everyone who waits is answered JOURNAL_FAILED, and the node has ended.
+//!
 //! A panic inside the engine fails the node: everyone who waits is answered `INTERNAL`, everyone who comes later too,
 //! and nothing is applied any more, since the state may be broken.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,8 +22,12 @@ use prost::Message as _;
 
 use crate::clock::wall;
 use crate::core::{Call, Limits, Reply, check_size};
+use crate::keeping::{Keeping, Opened};
+use crate::privacy::Privacy;
 use crate::queue::Queue;
+use crate::stage::{Life, Stage};
 use crate::tenant::Rejections;
+use crate::trouble::Trouble;
 use crate::writer::Writer;
 
 /// Where answers go. Called by the writer thread and, for refusals, by the submitting one: must not wait.
@@ -111,7 +118,21 @@ pub(crate) struct Shared {
     pub failed: AtomicBool,
     pub refused: Mutex<Rejections>,
     pub metrics: Mutex<Arc<[u8]>>,
+    pub life: Life,
+    pub recovering: AtomicBool,
+    pub snapshot_wanted: AtomicBool,
     pub sink: Box<dyn Sink>,
+}
+
+/// What a node is told at its start.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Its bounds.
+    pub limits: Limits,
+    /// What is done to attributes before anything sees them.
+    pub privacy: Privacy,
+    /// Where and how the journal is kept; None: in memory alone.
+    pub keeping: Option<Keeping>,
 }
 
 /// A running node. Dropping it stops it.
@@ -122,8 +143,29 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the writer.
-    pub fn start(limits: Limits, sink: impl Sink) -> io::Result<Self> {
+    /// Starts the writer, in memory alone.
+    pub fn start(limits: Limits, sink: impl Sink) -> Result<Self, Trouble> {
+        let settings = Settings {
+            limits,
+            ..Settings::default()
+        };
+        Self::open(settings, sink)
+    }
+
+    /// Starts the writer. With a data folder it is recovered by the writer: `stage` says how far it is. What shows at
+    /// once (the folder is in use, or cannot be opened) is an error here.
+    pub fn open(settings: Settings, sink: impl Sink) -> Result<Self, Trouble> {
+        let Settings {
+            limits,
+            privacy,
+            keeping,
+        } = settings;
+        let journal = keeping.map(Opened::new).transpose()?;
+        let stage = if journal.is_some() {
+            Stage::Recovering
+        } else {
+            Stage::Serving
+        };
         let shared = Arc::new(Shared {
             queue: Queue::default(),
             in_flight: Gauge::new(limits.in_flight_max),
@@ -133,18 +175,32 @@ impl Node {
             failed: AtomicBool::new(false),
             refused: Mutex::default(),
             metrics: Mutex::new(Arc::default()),
+            recovering: AtomicBool::new(journal.is_some()),
+            snapshot_wanted: AtomicBool::new(false),
+            life: Life::begin(stage),
             sink: Box::new(sink),
         });
-        let mut writer = Writer::new(shared.clone(), limits);
+        let mut writer = Writer::new(shared.clone(), limits, privacy);
         writer.publish_metrics();
         let writer = thread::Builder::new()
             .name("csroute-writer".into())
-            .spawn(move || writer.live())?;
+            .spawn(move || writer.live(journal))?;
         Ok(Self {
             shared,
             writer: Mutex::new(Some(writer)),
             message_bytes_max: limits.message_bytes_max,
         })
+    }
+
+    /// Where it is in its life.
+    pub fn life(&self) -> &Life {
+        &self.shared.life
+    }
+
+    /// Asks for a snapshot of all that is applied by now; it is made beside the writer. Without a journal: nothing.
+    pub fn snapshot(&self) {
+        self.shared.snapshot_wanted.store(true, Ordering::Relaxed);
+        self.shared.queue.wake();
     }
 
     /// Queues a call. Its answer, a refusal too, comes to the sink. `deadline` in Unix µs; 0: none.
@@ -157,6 +213,10 @@ impl Node {
     fn try_submit(&self, call: &Call<'_>, token: u64, deadline: Micros) -> Result<(), Rejection> {
         check_size(call.request.len(), self.message_bytes_max)?;
         let (shared, bytes) = (&self.shared, call.request.len());
+        if shared.recovering.load(Ordering::Acquire) {
+            let message = "the node reads its journal: nothing is taken before all is back";
+            return Err(Rejection::new(Code::Recovering, message));
+        }
         if !shared.in_flight.take(1) {
             return Err(busy(shared.in_flight.max, "calls"));
         }
@@ -239,7 +299,13 @@ impl Drop for Node {
 impl Shared {
     /// Why nothing is taken any more.
     pub(crate) fn closed(&self) -> Rejection {
-        if self.failed.load(Ordering::Relaxed) {
+        if let Stage::Failed(_) = self.life.stage() {
+            Rejection::new(
+                Code::JournalFailed,
+                "the journal failed, so whether this call is kept is not known: send it again, with the same ids, when \
+                 the node is back",
+            )
+        } else if self.failed.load(Ordering::Relaxed) {
             Rejection::new(Code::Internal, "the node failed and must be started again: see its log")
         } else {
             Rejection::new(

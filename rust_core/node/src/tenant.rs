@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use csroute_engine::{Code, Engine, Event, Micros, Rejection, TicketState, limits};
-use csroute_wire::{Replies, Write};
+use csroute_wire::{Replies, Write, encode_event};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::core::Limits;
 use crate::feed::Feed;
@@ -15,6 +16,13 @@ use crate::parking::Place;
 
 /// Counts of rejections, by code.
 pub type Rejections = BTreeMap<Code, u64>;
+
+/// The running hash of a tenant's events.
+#[derive(Default)]
+struct Hashing {
+    hash: u64,
+    scratch: Vec<u8>,
+}
 
 /// What a tenant has in the node.
 pub struct Tenant {
@@ -26,6 +34,7 @@ pub struct Tenant {
     pub(crate) used_at: Micros,
     /// Scratch: raised, not yet in the feed.
     events: Vec<Event>,
+    hashing: Option<Hashing>,
     /// Parked Routes, by ticket.
     waits: FxHashMap<SmolStr, Vec<Place>>,
     /// Tickets among those that something happened to.
@@ -43,6 +52,7 @@ impl Tenant {
             draining: false,
             used_at: 0,
             events: Vec::new(),
+            hashing: None,
             waits: FxHashMap::default(),
             stirred: Vec::new(),
         }
@@ -53,9 +63,27 @@ impl Tenant {
         &self.engine
     }
 
+    /// It takes no new tickets.
+    pub fn draining(&self) -> bool {
+        self.draining
+    }
+
     /// A `WatchReply` with the events after a sequence.
     pub fn events(&self, after: u64, events_max: usize) -> Result<Vec<u8>, Rejection> {
         self.feed.events(after, events_max)
+    }
+
+    /// The running hash of its events; 0 unless they are hashed.
+    pub fn events_hash(&self) -> u64 {
+        self.hashing.as_ref().map_or(0, |hashing| hashing.hash)
+    }
+
+    /// Hashes its events from here on, going on from this.
+    pub fn hash_events(&mut self, from: u64) {
+        self.hashing = Some(Hashing {
+            hash: from,
+            ..Hashing::default()
+        });
     }
 
     /// Nothing is held and nobody watches: it may be given back.
@@ -98,6 +126,21 @@ impl Tenant {
         })
     }
 
+    /// Applies a request's commands again, as `write` did, without replies.
+    pub fn replay(&mut self, write: &Write<'_>, now: Micros) -> Result<(), Rejection> {
+        let begun = self.engine.begin(now, &mut self.events);
+        self.publish();
+        begun?;
+        for item in 0..write.len() {
+            // What was rejected then is rejected now, and changes nothing.
+            let _ = write
+                .command(item)
+                .and_then(|command| self.engine.apply(&command, &mut self.events));
+            self.publish();
+        }
+        Ok(())
+    }
+
     /// Fires at most so many timers. True when none is left.
     pub fn advance(&mut self, until: Micros, timers_max: u32) -> Result<(u32, bool), Rejection> {
         let advanced = self.engine.advance(until, timers_max, &mut self.events);
@@ -115,6 +158,11 @@ impl Tenant {
     /// Moves what was raised into the feed.
     fn publish(&mut self) {
         for event in self.events.drain(..) {
+            if let Some(Hashing { hash, scratch }) = &mut self.hashing {
+                scratch.clear();
+                encode_event(&event, 1, scratch);
+                *hash = xxh3_64_with_seed(scratch, *hash);
+            }
             if !self.waits.is_empty() && self.waits.contains_key(&event.ticket) {
                 self.stirred.push(event.ticket.clone());
             }
@@ -150,55 +198,104 @@ impl Tenant {
 
 /// The tenants, by name.
 #[derive(Default)]
-pub struct Tenants(FxHashMap<SmolStr, Tenant>);
+pub struct Tenants {
+    by_name: FxHashMap<SmolStr, Tenant>,
+    /// Whether their events are hashed.
+    hashing: bool,
+    /// Given back since the last `given_back`.
+    given_back: Vec<SmolStr>,
+}
 
 impl Tenants {
+    /// Hashes the events of all, from here on.
+    pub fn hash_events(&mut self) {
+        self.hashing = true;
+        self.by_name.values_mut().for_each(|tenant| tenant.hash_events(0));
+    }
+
     /// The tenant of this name, made at first use.
     pub fn get(&mut self, name: &str, bounds: &Limits, now: Micros) -> Result<&mut Tenant, Rejection> {
-        if !self.0.contains_key(name) {
+        if !self.by_name.contains_key(name) {
             if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
                 let message = format!("a tenant's name has 1 to {} bytes", limits::NAME_BYTES_MAX);
                 return Err(Rejection::about(Code::OutOfRange, "tenant", message));
             }
-            if self.0.len() >= bounds.tenants_max {
-                self.0.retain(|_, tenant| !tenant.is_empty());
+            if self.by_name.len() >= bounds.tenants_max {
+                self.give_back(Micros::MAX);
             }
-            if self.0.len() >= bounds.tenants_max {
+            if self.by_name.len() >= bounds.tenants_max {
                 let message = format!("the node has {} tenants, as many as it may", bounds.tenants_max);
                 return Err(Rejection::about(Code::TenantsFull, name, message));
             }
         }
-        let tenant = self
-            .0
-            .entry(name.into())
-            .or_insert_with(|| Tenant::new(Engine::new(), bounds.ring_events_max));
+        let tenant = self.made(name, bounds.ring_events_max);
         tenant.used_at = now;
         Ok(tenant)
     }
 
+    /// The tenant of this name, made if it is not there.
+    pub fn made(&mut self, name: &str, ring_events_max: usize) -> &mut Tenant {
+        let hashing = self.hashing;
+        self.by_name.entry(name.into()).or_insert_with(|| {
+            let mut tenant = Tenant::new(Engine::new(), ring_events_max);
+            if hashing {
+                tenant.hash_events(0);
+            }
+            tenant
+        })
+    }
+
+    /// Puts a tenant in the place of this name.
+    pub fn put(&mut self, name: SmolStr, tenant: Tenant) {
+        self.by_name.insert(name, tenant);
+    }
+
+    /// All go.
+    pub fn clear(&mut self) {
+        self.by_name.clear();
+    }
+
+    /// The tenant of this name goes.
+    pub fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
     /// The tenant of this name, if it is there.
     pub fn known(&mut self, name: &str) -> Option<&mut Tenant> {
-        self.0.get_mut(name)
+        self.by_name.get_mut(name)
     }
 
     /// All, in no order.
-    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Tenant> {
-        self.0.values_mut()
+    pub fn all_mut(&mut self) -> impl Iterator<Item = (&SmolStr, &mut Tenant)> {
+        self.by_name.iter_mut()
     }
 
     /// How many watch, of all tenants.
     pub fn watchers(&self) -> usize {
-        self.0.values().map(|tenant| tenant.feed.watchers()).sum()
+        self.by_name.values().map(|tenant| tenant.feed.watchers()).sum()
     }
 
     /// All, in no order.
     pub fn all(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {
-        self.0.iter()
+        self.by_name.iter()
     }
 
     /// Gives back the tenants that are empty and that nobody used since `before`.
     pub fn give_back(&mut self, before: Micros) {
-        self.0.retain(|_, tenant| tenant.used_at > before || !tenant.is_empty());
+        let given_back = &mut self.given_back;
+        self.by_name.retain(|name, tenant| {
+            let kept = tenant.used_at > before || !tenant.is_empty();
+            if !kept {
+                given_back.push(name.clone());
+            }
+            kept
+        });
+    }
+
+    /// Those given back since the last time, by name: the map's order must not reach the journal's.
+    pub fn given_back(&mut self) -> Vec<SmolStr> {
+        self.given_back.sort_unstable();
+        std::mem::take(&mut self.given_back)
     }
 }
 
