@@ -22,6 +22,9 @@ pub mod reader;
 pub mod recovery;
 pub mod repair;
 pub mod retention;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim;
 pub mod snapshot;
 
 pub use crate::block::{BlockBuilder, Sealed};
@@ -34,4 +37,7 @@ pub use crate::reader::{Block, Reader, Start, Tail};
 pub use crate::recovery::{Folder, Recovered, Recovery};
 pub use crate::repair::{Repaired, repair};
 pub use crate::retention::{Pruned, Retention, prune};
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use crate::sim::{Faults, Op, SimDisk};
 pub use crate::snapshot::{Snapshot, SnapshotReader, SnapshotWriter, newest_good, snapshot_names, verify_snapshot};

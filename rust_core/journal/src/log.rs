@@ -47,6 +47,8 @@ pub struct Log {
     bytes: u64,
     last: Position,
     synced: u64,
+    /// A cut that no fsync covers: it must not come back once the segment is closed.
+    cut: bool,
     reserved: bool,
     failed: Option<Error>,
     _guard: Guard,
@@ -64,6 +66,7 @@ impl Log {
             bytes: end.bytes,
             last: end.last,
             synced: end.last.block,
+            cut: false,
             reserved: false,
             failed: None,
             _guard: guard,
@@ -111,6 +114,7 @@ impl Log {
     /// Takes away what a write left behind. Any failure but a lack of space is final, and so is one of the cut.
     fn cut_back(&mut self, error: Error) -> Error {
         let cut = self.file.truncate(self.bytes);
+        self.cut = true;
         match (&error, cut) {
             (Error::Full { .. }, Ok(())) => error,
             (Error::Full { .. }, Err(source)) => {
@@ -124,12 +128,13 @@ impl Log {
     /// Makes all that was written durable.
     pub fn sync(&mut self) -> Result<()> {
         self.sound()?;
-        if self.synced < self.last.block {
+        if self.synced < self.last.block || self.cut {
             if let Err(source) = self.file.sync() {
                 let file = in_folder(self.disk.as_ref(), &self.name);
                 return Err(self.fail(Error::fatal("fsync of", &file, source)));
             }
             self.synced = self.last.block;
+            self.cut = false;
         }
         Ok(())
     }
@@ -247,7 +252,8 @@ pub(crate) fn begin_segment(disk: &dyn Disk, semantics: u32, last: Position, tim
         time_us,
     };
     if let Err(source) = append_all(file.as_mut(), &header.encode(Magic::Segment)) {
-        let removed = disk.remove(&name);
+        // It must not come back among the blocks that follow.
+        let removed = disk.remove(&name).and_then(|()| disk.sync_folder());
         return Err(match removed {
             Ok(()) => Error::io("writing", &path, source),
             Err(source) => Error::fatal("removing", &path, source),

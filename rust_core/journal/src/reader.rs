@@ -588,15 +588,18 @@ impl Window {
     pub fn get(&mut self, offset: u64, length: usize) -> std::io::Result<&[u8]> {
         let end = self.start + self.bytes.len() as u64;
         if offset < self.start || offset + length as u64 > end {
-            let kept = if (self.start..end).contains(&offset) {
+            if (self.start..end).contains(&offset) {
                 self.bytes.drain(..(offset - self.start) as usize);
-                self.bytes.len()
             } else {
                 self.bytes.clear();
-                0
-            };
+            }
             self.start = offset;
-            self.bytes.resize(kept + CHUNK_BYTES.max(length - kept), 0);
+            let kept = self.bytes.len();
+            let left = self.file.len()?.saturating_sub(offset + kept as u64);
+            let wanted = CHUNK_BYTES
+                .max(length - kept)
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.bytes.resize(kept + wanted, 0);
             let read = read_full(self.file.as_ref(), offset + kept as u64, &mut self.bytes[kept..])?;
             self.bytes.truncate(kept + read);
         }

@@ -32,15 +32,17 @@ pub fn repair(folder: &Folder) -> Result<Repaired> {
     let disk = folder.disk();
     let mut repaired = Repaired::default();
     let (snapshot, bad) = newest_good(disk.as_ref())?;
-    let newest = snapshot.as_ref().map_or(0, |snapshot| snapshot.position.block);
+    let newest = snapshot.as_ref().map(|snapshot| snapshot.position.block);
+    let start = snapshot.map_or(Start::Beginning, |snapshot| Start::After(snapshot.position));
+    // Nothing is changed before it is known that there is something to go on from.
+    let found = read(disk, start)?;
     for name in snapshot_names(disk.as_ref())? {
-        if snapshot_number(&name).is_some_and(|block| block > newest) {
+        if snapshot_number(&name) > newest {
             set_aside(disk.as_ref(), &name, &mut repaired)?;
         }
     }
     repaired.damage.extend(bad);
-    let start = snapshot.map_or(Start::Beginning, |snapshot| Start::After(snapshot.position));
-    let Some((error, mut end, (mut cut, offset))) = read(disk, start)? else {
+    let Some((error, mut end, (mut cut, offset))) = found else {
         return Ok(repaired);
     };
     if let Start::After(position) = start
@@ -82,19 +84,26 @@ fn read(disk: &Arc<dyn Disk>, start: Start) -> Result<Option<Found>> {
     let mut reader = match Reader::open(disk.clone(), start) {
         Ok(reader) => reader,
         Err(error @ Error::Damaged { .. }) => {
+            // A segment that begins before the snapshot's end takes those before it along: they would end too early.
             let wanted = beginning.block + 1;
-            let first = segments(disk.as_ref())?
-                .into_iter()
-                .rev()
-                .find(|&first| first <= wanted);
-            return Ok(Some((error, beginning, (first.unwrap_or(1), 0))));
+            let own = segments(disk.as_ref())?.contains(&wanted);
+            return Ok(Some((error, beginning, (if own { wanted } else { 0 }, 0))));
         }
         Err(error) => return Err(error),
     };
     loop {
-        match reader.next_block() {
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(None),
+        match reader.next_block().map(|block| block.is_some()) {
+            Ok(true) => {}
+            Ok(false) if reader.position().block < beginning.block => {
+                // Its newest segments are gone, but the snapshot knows more: go on from it alone.
+                let error = Error::Ahead {
+                    folder: disk.folder(),
+                    wanted: beginning.block,
+                    end: reader.position().block,
+                };
+                return Ok(Some((error, beginning, (0, 0))));
+            }
+            Ok(false) => return Ok(None),
             Err(error @ Error::Damaged { .. }) => {
                 let (position, place) = (reader.position(), reader.place());
                 return Ok(Some((error, position, place)));
