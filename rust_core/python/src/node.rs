@@ -1,8 +1,8 @@
 //! `Node`: the running node, its answers behind a descriptor.
 
 use std::mem;
-use std::path::PathBuf;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
