@@ -58,7 +58,7 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// An open file.
-pub trait DiskFile: Send {
+pub trait DiskFile: Send + Sync {
     /// Its length, bytes.
     fn len(&self) -> io::Result<u64>;
     /// Whether it is empty.
