@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from csroute.cli import journal
+from csroute.cli import journal, planning
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -26,6 +26,7 @@ app.add_typer(journal.app, name="journal")
 app.command()(journal.replay)
 app.command()(journal.backup)
 app.command()(journal.restore)
+app.command()(planning.plan)
 
 EMBEDDED_POLICY = "double11"
 """What `serve` routes by unless told otherwise: a preset of the package."""
@@ -126,7 +127,7 @@ def explain(
 ) -> None:
     """Say why a ticket is where it is; with --data-dir, all that happened to it, each decision with its reason."""
     if data_dir is not None:
-        return _story(ticket, tenant, data_dir, since, until, as_json)
+        return _story(data_dir, ticket, tenant=tenant, since=since, until=until, as_json=as_json)
 
     from rich.console import Console  # noqa: PLC0415
 
@@ -145,7 +146,7 @@ def explain(
     return Console().print(rendered(why))
 
 
-def _story(ticket: str, tenant: str, data_dir: Path, since: str, until: str, as_json: bool) -> None:
+def _story(data_dir: Path, ticket: str, *, tenant: str, since: str, until: str, as_json: bool) -> None:
     import json  # noqa: PLC0415
 
     from rich.console import Console  # noqa: PLC0415

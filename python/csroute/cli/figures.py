@@ -54,7 +54,9 @@ def gather(data_dir: Path, tell: Callable[[int, int], None]) -> dict[str, Any]:
         "records": methods.total(),
         "first_us": first_us,
         "last_us": last_us,
-        "methods": {name: {"records": number, "request_bytes": method_bytes[name]} for name, number in methods.most_common()},
+        "methods": {
+            name: {"records": number, "request_bytes": method_bytes[name]} for name, number in methods.most_common()
+        },
         "callers": listed,
         "tenants": dict(tenants.most_common()),
     }
@@ -68,7 +70,10 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
         ("time", f"{clock(figures['first_us'])} to {clock(figures['last_us'])}"),
         ("blocks", f"{figures['blocks']:,}, {figures['records'] / max(figures['blocks'], 1):.1f} records each"),
         ("records", f"{figures['records']:,}, {figures['records'] / span_s:,.0f}/s"),
-        ("bytes", f"{figures['bytes']:,}, {figures['bytes'] / span_s:,.0f}/s; largest block {figures['largest_block_bytes']:,}"),
+        (
+            "bytes",
+            f"{figures['bytes']:,}, {figures['bytes'] / span_s:,.0f}/s; block ≤ {figures['largest_block_bytes']:,}",
+        ),
     ):
         head.add_row(name, value)
     files = Table("file", "from", "semantics", "bytes", title="files", title_justify="left")

@@ -1,4 +1,4 @@
-"""The offline commands: what a data folder holds, decided, and needs. None but `repair` changes it, none needs a server."""
+"""The offline commands: what a data folder holds and decided. None but `repair` changes it, none needs a server."""
 
 from __future__ import annotations
 
@@ -163,7 +163,9 @@ def export_(
     data_dir: DataDir,
     to: Annotated[Path, typer.Option(metavar="FILE", help="A .jsonl or a .parquet file.")],
     *,
-    what: Annotated[str, typer.Option(metavar="WHAT", help="records: what was asked; events: what happened.")] = "records",
+    what: Annotated[
+        str, typer.Option(metavar="WHAT", help="records: what was asked; events: what happened.")
+    ] = "records",
     since: Since = "",
     until: Until = "",
     tenant: Tenant = "",
@@ -211,7 +213,7 @@ def repair(
 
 
 def replay(data_dir: DataDir, *, since: Since = "", until: Until = "", as_json: AsJson = False) -> None:
-    """Decide all of it again; compare every block's events and every snapshot's state. Exit code 5 if anything differs."""
+    """Decide all of it again; compare each block's events and each snapshot's state. Exit code 5 if any differ."""
     from csroute.cli.progress import progress  # noqa: PLC0415
     from csroute.errors import JournalError  # noqa: PLC0415
     from csroute.journal import replay as run  # noqa: PLC0415
@@ -222,7 +224,9 @@ def replay(data_dir: DataDir, *, since: Since = "", until: Until = "", as_json: 
         done = run(data_dir, since_us=since_us, until_us=until_us, tell=tell)
     took = time.perf_counter() - began
     if as_json:
-        compared = [{"snapshot": one.snapshot, "block": one.block, "differences": one.differences} for one in done.compared]
+        compared = [
+            {"snapshot": one.snapshot, "block": one.block, "differences": one.differences} for one in done.compared
+        ]
         said = {
             "from_block": done.began, "to_block": done.block, "blocks": done.blocks, "records": done.records,
             "events": done.events, "seconds": round(took, 3), "compared": compared, "damaged_snapshots": done.damaged,
@@ -232,11 +236,13 @@ def replay(data_dir: DataDir, *, since: Since = "", until: Until = "", as_json: 
     else:
         start = f"snapshot {done.began}" if done.began else "the first block"
         typer.echo(
-            f"from {start} to block {done.block}: {done.blocks} blocks, {done.records} records, {done.events} events in "
-            f"{took:.2f} s; the events of every block are those that were written"
+            f"from {start} to block {done.block}: {done.blocks} blocks, {done.records} records, {done.events} "
+            f"events in {took:.2f} s; the events of every block are those that were written"
         )
         for one in done.compared:
-            typer.echo(f"snapshot {one.block}: {'the same state' if not one.differences else '; '.join(one.differences)}")
+            typer.echo(
+                f"snapshot {one.block}: {'the same state' if not one.differences else '; '.join(one.differences)}"
+            )
         for tenant, state in done.states:
             typer.echo(f"tenant {tenant}: state {state:016x}")
         for wrong in done.damaged:
@@ -254,7 +260,9 @@ def backup(
     data_dir: DataDir,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="An empty folder, made if it is not there.")],
     *,
-    link: Annotated[bool, typer.Option("--link", help="Hard links where that can be: quick, on the same disk.")] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Hard links where that can be: quick, on the same disk.")
+    ] = False,
 ) -> None:
     """Copy a consistent state, while the node runs. `csroute restore` starts from it, or `serve --data-dir TARGET`."""
     _copied(data_dir, target, link, "", lambda at: f"{target} holds all up to {at}")
@@ -262,7 +270,9 @@ def backup(
 
 def restore(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="A backup, or a data folder.")],
-    data_dir: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder for the node, made if it is not there.")],
+    data_dir: Annotated[
+        Path, typer.Argument(metavar="DIR", help="An empty folder for the node, made if it is not there.")
+    ],
     *,
     until: Annotated[str, typer.Option(metavar="TIME", help="As it was then. Empty: all there is.")] = "",
 ) -> None:

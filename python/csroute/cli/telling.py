@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
@@ -32,7 +33,15 @@ _WHY_QUEUED = {
 
 def story_table(story: Story) -> Table:
     """One row an event: when, how long after the first, what and why, by whom."""
-    table = Table("at", "after", "what", "why, and how", "by", title=f"{story.ticket} · tenant {story.tenant}", title_justify="left")
+    table = Table(
+        "at",
+        "after",
+        "what",
+        "why, and how",
+        "by",
+        title=f"{story.ticket} · tenant {story.tenant}",
+        title_justify="left",
+    )
     began = story.events[0].wire.at_us if story.events else 0
     day = ""
     for one in story.events:
@@ -43,7 +52,11 @@ def story_table(story: Story) -> Table:
         kind = event.WhichOneof("kind") or "something this version does not know"
         by = f"{one.caller or 'somebody'}: {one.method}" if one.kind == "write" else f"the node: {one.kind}"
         table.add_row(
-            shown, f"{(event.at_us - began) / 1e6:.3f} s", kind.replace("_", " "), Text(_why(event, kind)), Text(by, style="dim")
+            shown,
+            f"{(event.at_us - began) / 1e6:.3f} s",
+            kind.replace("_", " "),
+            Text(_why(event, kind)),
+            Text(by, style="dim"),
         )
     return table
 
@@ -59,7 +72,9 @@ def _why(event: event_pb2.Event, kind: str) -> str:
 def _fields(detail: Any) -> str:  # noqa: ANN401 (any kind's message)
     if detail is None:
         return ""
-    return ", ".join(f"{field.name.replace('_', ' ')} {value}" for field, value in detail.ListFields() if field.message_type is None)
+    return ", ".join(
+        f"{field.name.replace('_', ' ')} {value}" for field, value in detail.ListFields() if field.message_type is None
+    )
 
 
 def _match(detail: Any) -> str:  # noqa: ANN401
@@ -69,7 +84,8 @@ def _match(detail: Any) -> str:  # noqa: ANN401
     if reason.supervisor:
         return "a supervisor's choice"
     among = "its preferred agent" if reason.preferred else f"first of {reason.candidates} who could take it"
-    terms = f"urgency {reason.urgency_milli_us / 1e9:.3f} s = {reason.slope_milli / 1000:g} × {reason.seniority_us / 1e6:.3f} s waited"
+    waited = f"{reason.slope_milli / 1000:g} × {reason.seniority_us / 1e6:.3f} s waited"
+    terms = f"urgency {reason.urgency_milli_us / 1e9:.3f} s = {waited}"
     boost = f" (boost {reason.boost_ms / 1000:g} s in it)" if reason.boost_ms else ""
     head = f" + head start {reason.head_start_ms / 1000:g} s" if reason.head_start_ms else ""
     fit = f" + fit {reason.fit_ms / 1000:g} s" if reason.fit_ms else ""
@@ -100,12 +116,16 @@ _TELL: dict[str, Callable[[event_pb2.Event, Any], str]] = {
     "step_taken": lambda _, detail: f"step {detail.step}" + (f", alerting {detail.alert}" if detail.alert else ""),
     "offered": lambda _, detail: f"{_match(detail)}; open until {clock(detail.expires_us)[11:23]}",
     "assigned": lambda _, detail: f"{_match(detail)}; waited {detail.waited_ms / 1000:.3f} s since it arrived",
-    "completed": lambda _, detail: f"outcome {detail.outcome}"
-    + (f", wrap-up until {clock(detail.wrap_up_until_us)[11:23]}" if detail.wrap_up_until_us else ""),
+    "completed": lambda _, detail: (
+        f"outcome {detail.outcome}"
+        + (f", wrap-up until {clock(detail.wrap_up_until_us)[11:23]}" if detail.wrap_up_until_us else "")
+    ),
     "overflowed": lambda _, detail: f"to {detail.to}",
     "suspended": lambda _, detail: f"its customer is gone; cancelled at {clock(detail.until_us)[11:23]} unless back",
     "transferred": _transferred,
-    "clock_stopped": lambda _, detail: f"{detail.clock}: {'met' if detail.met else 'missed'} after {detail.elapsed_ms / 1000:.3f} s",
+    "clock_stopped": lambda _, detail: (
+        f"{detail.clock}: {'met' if detail.met else 'missed'} after {detail.elapsed_ms / 1000:.3f} s"
+    ),
     "presence_changed": lambda _, detail: Presence(detail.presence).name.lower(),
 }
 
@@ -131,16 +151,22 @@ def record_line(record: Record) -> str:
     """A record in one line."""
     who = record.caller or "-"
     if record.kind != "write":
-        what = {"advance": "timers until then", "resume": f"the node came back, grace {record.value} ms"}.get(record.kind, record.kind)
+        what = {"advance": "timers until then", "resume": f"the node came back, grace {record.value} ms"}.get(
+            record.kind, record.kind
+        )
         if record.kind == "drain":
             what = "takes no new tickets" if record.value else "takes new tickets again"
-        return f"{record.block:>9}.{record.index:<4} {clock(record.now_us)}  {record.tenant}  {who}  {record.kind}: {what}"
+        return (
+            f"{record.block:>9}.{record.index:<4} {clock(record.now_us)}  {record.tenant}  {who}  {record.kind}: {what}"
+        )
     said = record.to_dict()["request"]
     if "policy" in said and isinstance(said["policy"], str):
         said["policy"] = _policy(record)
-    shown = json_format.json.dumps(said, ensure_ascii=False)
+    shown = json.dumps(said, ensure_ascii=False)
     shown = shown if len(shown) <= 400 else f"{shown[:400]}… ({len(record.request)} bytes)"
-    return f"{record.block:>9}.{record.index:<4} {clock(record.now_us)}  {record.tenant}  {who}  {record.method}: {shown}"
+    return (
+        f"{record.block:>9}.{record.index:<4} {clock(record.now_us)}  {record.tenant}  {who}  {record.method}: {shown}"
+    )
 
 
 def _policy(record: Record) -> str:

@@ -25,7 +25,14 @@ __all__ = ["event_rows", "export", "record_rows"]
 ROWS_MAX = 50_000
 """Rows held in memory: a row group of Parquet."""
 
-_COLUMNS = {"sequence": "uint64", "block": "uint64", "index": "uint32", "value": "int64", "at": "timestamp", "attempt": "uint32"}
+_COLUMNS = {
+    "sequence": "uint64",
+    "block": "uint64",
+    "index": "uint32",
+    "value": "int64",
+    "at": "timestamp",
+    "attempt": "uint32",
+}
 """Columns that are no text, and their types; `at` is Unix µs in JSON."""
 
 
@@ -47,7 +54,7 @@ def record_rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
 
 
 def event_rows(heard: Iterable[Heard]) -> Iterator[dict[str, Any]]:
-    """One row an event; what its kind has is JSON. `method` and `caller`: of the request that raised it; else the node did."""
+    """One row an event; what its kind has is JSON. `method`, `caller`: of the request behind it, else the node's."""
     for one in heard:
         event = one.wire
         kind = event.WhichOneof("kind") or "unknown"
@@ -73,7 +80,7 @@ def event_rows(heard: Iterable[Heard]) -> Iterator[dict[str, Any]]:
 
 
 def export(rows: Iterable[dict[str, Any]], to: str | Path) -> int:
-    """Writes rows to a .jsonl, .ndjson or .parquet: how many. Raises ConfigError for another name, or without pyarrow."""
+    """Writes rows to a .jsonl, .ndjson or .parquet: how many. Raises ConfigError: another name, no pyarrow."""
     path = Path(to)
     writers = {".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
     writer = writers.get(path.suffix)
@@ -141,5 +148,7 @@ def _arrow() -> tuple[ModuleType, ModuleType]:
         import pyarrow  # noqa: PLC0415 (large, and only for this)
         import pyarrow.parquet  # noqa: PLC0415
     except ImportError:
-        raise ConfigError("Parquet needs pyarrow: pip install 'csroute[parquet]'; JSON lines (.jsonl) need nothing") from None
+        raise ConfigError(
+            "Parquet needs pyarrow: pip install 'csroute[parquet]'; JSON lines (.jsonl) need nothing"
+        ) from None
     return pyarrow, pyarrow.parquet

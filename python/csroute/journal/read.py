@@ -81,7 +81,7 @@ class Record:
 
     @property
     def is_admin(self) -> bool:
-        """Whether it is an administrative act: a supervisor's, of the policy, of who works, or of taking new tickets."""
+        """Whether it is an administrative act: a supervisor's, or on the policy, the staff, or taking new tickets."""
         return self.kind == "drain" or (self.kind == "write" and _is_admin(self.method))
 
     def message(self) -> Message | None:
@@ -193,7 +193,7 @@ def blocks(
     until_us: int | None = None,
     tell: Callable[[int, int], None] | None = None,
 ) -> Iterator[Block]:
-    """Blocks in order, verified, whose newest record is of that time; `tell` is told of bytes read, and of those there are.
+    """Blocks in order, verified, whose newest record is of that time; `tell` is told of bytes read, and of all.
 
     Raises JournalError for damage, at the place where it is.
     """
@@ -235,7 +235,7 @@ def records(
     admin: bool = False,
     tell: Callable[[int, int], None] | None = None,
 ) -> Iterator[Record]:
-    """Records in order: of a tenant, of a caller, that name a ticket, administrative ones; each is left out if empty."""
+    """Records in order: of a tenant, of a caller, that name a ticket, administrative ones; empty: any."""
     for block in blocks(data_dir, from_block=from_block, since_us=since_us, until_us=until_us, tell=tell):
         for record in block.records:
             if (

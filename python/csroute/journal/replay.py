@@ -1,4 +1,4 @@
-"""Replay: the same decisions again, each with its events, compared with the journal's hashes and with every snapshot."""
+"""Replay: the same decisions again, with their events, compared with the journal's hashes and with each snapshot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from csroute import _csroute
-from csroute.errors import JournalError, RejectedError, rejection
+from csroute.errors import JournalError, rejection
 from csroute.journal.read import CHUNK_BYTES, method_names, refusing
 from csroute.types import Event, Explanation
 from csroute.v1 import event_pb2, explain_pb2
@@ -84,7 +84,7 @@ def replay(
     until_us: int | None = None,
     tell: Callable[[int, int], None] | None = None,
 ) -> Replayed:
-    """Replays from the newest snapshot not after `since_us` (0: all there is). Raises JournalError: damage, divergence."""
+    """Replays from the newest snapshot not after `since_us` (0: all there is). Raises JournalError."""
     done = Replayed()
     for _ in _run(_open(data_dir, since_us), done, until_us, tell):
         pass

@@ -42,4 +42,8 @@ def clock(at_us: int, *, day: bool = True) -> str:
     if not at_us:
         return "-"
     at = datetime.fromtimestamp(at_us // 1000 / 1000, UTC).astimezone()
-    return at.isoformat(sep=" ", timespec="milliseconds") if day else at.strftime("%H:%M:%S.") + f"{at_us // 1000 % 1000:03}"
+    return (
+        at.isoformat(sep=" ", timespec="milliseconds")
+        if day
+        else at.strftime("%H:%M:%S.") + f"{at_us // 1000 % 1000:03}"
+    )

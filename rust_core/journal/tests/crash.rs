@@ -44,7 +44,7 @@ fn recover_through_crashes(owner: &mut Owner) {
 
 #[test]
 fn acknowledged_is_there() {
-    each_seed("crash acknowledged_is_there", 3000, |seed| {
+    each_seed("crash acknowledged_is_there", 2000, |seed| {
         let mut owner = Owner::new(seed);
         for _ in 0..4 {
             recover_through_crashes(&mut owner);
@@ -70,7 +70,7 @@ fn acknowledged_is_there() {
 
 #[test]
 fn errors_are_final() {
-    each_seed("crash errors_are_final", 1500, |seed| {
+    each_seed("crash errors_are_final", 1000, |seed| {
         let mut owner = Owner::new(seed);
         for _ in 0..4 {
             recover_through_crashes(&mut owner);
@@ -110,7 +110,7 @@ fn errors_are_final() {
 
 #[test]
 fn a_full_disk_heals() {
-    each_seed("crash a_full_disk_heals", 500, |seed| {
+    each_seed("crash a_full_disk_heals", 400, |seed| {
         let mut owner = Owner::new(seed);
         let capacity = 30_000 + owner.disk.below(60_000);
         let set = |owner: &Owner, capacity| {
