@@ -391,6 +391,7 @@ impl Writer {
             let held = kept.keeper.abandon(&mut self.submitted);
             lost.extend(held.into_iter().map(|token| (token, None)));
         }
+        self.publish_metrics(); // before anybody hears of it
         self.refuse(lost);
     }
 
