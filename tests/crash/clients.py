@@ -16,7 +16,7 @@ from csroute.v1 import agent_pb2, event_pb2, ticket_pb2
 from csroute.v1.agent_service_pb2_grpc import AgentServiceStub
 from csroute.v1.routing_service_pb2_grpc import RoutingServiceStub
 
-__all__ = ["AGENTS", "BATCH", "Floor"]
+__all__ = ["AGENTS", "BATCH", "Floor", "batch"]
 
 AGENTS = 40
 BATCH = 16
@@ -94,7 +94,7 @@ class Floor:
         recent, self.recent = self.recent, []
         for start in range(0, len(recent), 256):
             ids = recent[start : start + 256]
-            reply = await self._until_answered(self._routing.RouteBatch, _batch(ids))
+            reply = await self._until_answered(self._routing.RouteBatch, batch(ids))
             for ticket, result in zip(ids, reply.results, strict=True):
                 if not result.reply.replayed:
                     self.faults.append(f"{ticket} was acknowledged and is lost: {result}")
@@ -117,7 +117,7 @@ class Floor:
             ids = [f"t{self._number + n}" for n in range(BATCH)]
             self._number += BATCH
             while ids:
-                reply = await self._until_answered(self._routing.RouteBatch, _batch(ids))
+                reply = await self._until_answered(self._routing.RouteBatch, batch(ids))
                 again = []
                 for ticket, result in zip(ids, reply.results, strict=True):
                     if result.HasField("reply"):
@@ -189,7 +189,9 @@ class Floor:
 _OFFERED = ticket_pb2.TICKET_STATE_OFFERED
 
 
-def _batch(ids: list[str]) -> ticket_pb2.RouteBatchRequest:
+def batch(ids: list[str]) -> ticket_pb2.RouteBatchRequest:
+    """New tickets of these ids, the same each time."""
+
     def new(ticket: str) -> ticket_pb2.NewTicket:
         way = "offered" if int(ticket[1:]) % 4 == 0 else "assigned"
         attributes = [ticket_pb2.Attribute(name="way", value=way)]
