@@ -38,7 +38,7 @@ class ServerProcess:
 
     def __init__(self, folder: Path, *, before: tuple[str, ...] = (), **settings: object) -> None:
         self.port = free_port()
-        self._before = before
+        self.before = before
         self._environ = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CSROUTE_")},
             "CSROUTE_DATA_DIR": str(folder),
@@ -66,7 +66,7 @@ class ServerProcess:
     async def start(self, *, until: str = "listening") -> dict[str, Any]:
         """Starts it and waits for this event of its log: the line."""
         self.lines, self.rest = [], ""
-        command = (*self._before, sys.executable, "-m", "csroute.cli", "serve")
+        command = (*self.before, sys.executable, "-m", "csroute.cli", "serve")
         self._process = await asyncio.create_subprocess_exec(
             *command, env=self._environ, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
         )

@@ -77,6 +77,7 @@ async def test_a_disk_that_is_full(tmp_path: Path) -> None:
             states.cancel()
         await asyncio.sleep(0.2)
         await server.end(signal.SIGKILL)
+        server.before = ()
         await server.start()
         await floor.close()
         await floor.audit()
