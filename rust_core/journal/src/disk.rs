@@ -28,6 +28,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use crate::format::PARTIAL;
+
+/// Copied at a time.
+const COPY_BYTES: usize = 1 << 20;
+
 /// A folder. Names are plain file names.
 pub trait Disk: Debug + Send + Sync {
     /// Its path, for messages.
@@ -53,7 +58,7 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// An open file.
-pub trait DiskFile: Send {
+pub trait DiskFile: Send + Sync {
     /// Its length, bytes.
     fn len(&self) -> io::Result<u64>;
     /// Whether it is empty.
@@ -99,6 +104,29 @@ pub(crate) fn read_full(file: &dyn DiskFile, offset: u64, into: &mut [u8]) -> io
         }
     }
     Ok(done)
+}
+
+/// Copies the first bytes of a file, durable under its new name and whole or not there at all.
+pub(crate) fn copy_file(from: &dyn Disk, name: &str, to: &dyn Disk, as_name: &str, bytes: u64) -> io::Result<()> {
+    let partial = format!("{as_name}{PARTIAL}");
+    if to.list()?.contains(&partial) {
+        to.remove(&partial)?; // an earlier one was interrupted
+    }
+    let source = from.open(name)?;
+    let mut copy = to.create(&partial)?;
+    let (mut chunk, mut at) = (vec![0; COPY_BYTES], 0);
+    while at < bytes {
+        let wanted = chunk.len().min(usize::try_from(bytes - at).unwrap_or(usize::MAX));
+        let read = read_full(source.as_ref(), at, &mut chunk[..wanted])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        append_all(copy.as_mut(), &chunk[..read])?;
+        at += read as u64;
+    }
+    copy.sync()?;
+    to.rename(&partial, as_name)?;
+    to.sync_folder()
 }
 
 /// A folder of the operating system.

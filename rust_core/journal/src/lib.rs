@@ -8,10 +8,11 @@
 //! - [`format`], [`block`]: bytes
 //! - [`log`], [`committer`]: writing, without and with a thread
 //! - [`reader`], [`recovery`], [`repair`]: reading, starting, cutting at damage
-//! - [`snapshot`], [`retention`]: what stands for old blocks, and when those may go
+//! - [`snapshot`], [`retention`], [`backup`]: what stands for old blocks, when those may go, and copies
 //!
 //! The examples of the modules run against a real folder.
 
+pub mod backup;
 pub mod block;
 pub mod committer;
 pub mod disk;
@@ -33,7 +34,7 @@ pub use crate::disk::{Disk, DiskFile, OsDisk};
 pub use crate::error::{Error, Result};
 pub use crate::format::{Chain, Id, Position};
 pub use crate::log::{Log, Options};
-pub use crate::reader::{Block, Reader, Start, Tail};
+pub use crate::reader::{Block, Reader, Segment, Start, Tail, list_segments};
 pub use crate::recovery::{Folder, Recovered, Recovery};
 pub use crate::repair::{Repaired, repair};
 pub use crate::retention::{Pruned, Retention, prune};

@@ -44,8 +44,48 @@ pub enum Start {
     Beginning,
     /// At the oldest block there is.
     Oldest,
+    /// At this block, taking the word of its segment's head for what comes before.
+    At(u64),
     /// At the block after this position.
     After(Position),
+}
+
+/// A segment's file and head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Its file.
+    pub name: String,
+    /// Its first block.
+    pub first: u64,
+    /// The semantics version that its blocks were decided under.
+    pub semantics: u32,
+    /// Of the block that began it, Unix µs.
+    pub time_us: i64,
+    /// The file's length.
+    pub bytes: u64,
+}
+
+/// The segments of a folder, oldest first. A newest one without a whole head is left out.
+pub fn list_segments(disk: &dyn Disk) -> Result<Vec<Segment>> {
+    let mut found = Vec::new();
+    let firsts = segments(disk)?;
+    for &first in &firsts {
+        let newest = firsts.last() == Some(&first);
+        if let (Some((file, header)), _) = open_segment(disk, first, newest, false)? {
+            let name = segment_name(first);
+            let bytes = file
+                .len()
+                .map_err(|source| Error::fatal("reading", &in_folder(disk, &name), source))?;
+            found.push(Segment {
+                name,
+                first,
+                semantics: header.semantics,
+                time_us: header.time_us,
+                bytes,
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// One block, verified.
@@ -111,6 +151,8 @@ pub struct Reader {
     position: Position,
     /// Blocks up to this one are read but not handed out; its chain value is then compared.
     from: Option<Position>,
+    /// Blocks before this one are read but not handed out.
+    skip_to: u64,
     open: Option<Open>,
     tail: Option<Tail>,
     /// Bypass what the system holds in memory.
@@ -143,6 +185,7 @@ impl Reader {
             disk,
             position: Position::beginning(Id::default()),
             from: None,
+            skip_to: 0,
             open: None,
             tail: None,
             from_disk,
@@ -150,13 +193,15 @@ impl Reader {
             time_us: 0,
         };
         let firsts = reader.segments()?;
-        if let Start::After(from) = start {
-            reader.position = from;
-            reader.from = Some(from);
+        match start {
+            Start::After(from) => (reader.position, reader.from) = (from, Some(from)),
+            Start::At(block) => reader.skip_to = block,
+            Start::Beginning | Start::Oldest => {}
         }
         let wanted = match start {
             Start::Beginning => 1,
             Start::Oldest => firsts.first().copied().unwrap_or(1),
+            Start::At(block) => block,
             Start::After(from) => from.block + 1,
         };
         let first = firsts.iter().rev().find(|&&first| first <= wanted).copied();
@@ -241,7 +286,9 @@ impl Reader {
                 }
                 continue;
             }
-            return Ok(Some(self.block(&header)));
+            if header.block >= self.skip_to {
+                return Ok(Some(self.block(&header)));
+            }
         }
     }
 
@@ -394,58 +441,19 @@ impl Reader {
 
     /// Opens a segment. False: it is the newest and its head was never finished.
     fn enter(&mut self, first: u64, newest: bool) -> Result<bool> {
-        let name = segment_name(first);
-        let path = self.path(first);
-        let read = |source| Error::fatal("reading", &path, source);
-        let file = self.disk.open(&name).map_err(read)?;
-        if self.from_disk {
-            file.forget_cache();
-        }
-        let mut head = [0; SEGMENT_HEADER_BYTES];
-        let there = read_full(file.as_ref(), 0, &mut head).map_err(read)?;
-        let length = file.len().map_err(read)?;
-        let wrong = match FileHeader::decode(&head, Magic::Segment) {
-            Ok(header) if header.position.block + 1 == first => {
-                self.time_us = self.time_us.max(header.time_us);
-                self.open = Some(Open {
-                    name,
-                    header,
-                    window: Window::new(file),
-                    offset: SEGMENT_HEADER_BYTES as u64,
-                });
-                self.tail = None;
-                return Ok(true);
-            }
-            Ok(_) => "its head names another block than its file name",
-            Err(BadHeader::Format(found)) => {
-                return Err(Error::Format {
-                    file: path,
-                    found,
-                    known: FORMAT,
-                });
-            }
-            Err(BadHeader::Magic) => "it does not begin like a segment",
-            Err(BadHeader::Checksum) => "its head's checksum does not hold",
-        };
-        // The head is durable before the first block is written.
-        if newest && length <= SEGMENT_HEADER_BYTES as u64 {
-            self.tail = Some(Tail {
-                file: name,
-                offset: 0,
-                bytes: there as u64,
-                block: first,
-                what: wrong,
-                headless: true,
-            });
+        let (opened, tail) = open_segment(self.disk.as_ref(), first, newest, self.from_disk)?;
+        self.tail = tail;
+        let Some((file, header)) = opened else {
             return Ok(false);
-        }
-        Err(Error::Damaged {
-            file: path,
-            offset: 0,
-            block: Some(first),
-            record: None,
-            what: wrong.to_owned(),
-        })
+        };
+        self.time_us = self.time_us.max(header.time_us);
+        self.open = Some(Open {
+            name: segment_name(first),
+            header,
+            window: Window::new(file),
+            offset: SEGMENT_HEADER_BYTES as u64,
+        });
+        Ok(true)
     }
 
     fn follows(&self, yes: bool, segment: u64) -> Result<()> {
@@ -501,6 +509,54 @@ pub(crate) fn segments(disk: &dyn Disk) -> Result<Vec<u64>> {
     let mut firsts: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
     firsts.sort_unstable();
     Ok(firsts)
+}
+
+/// A segment and its head; or, of the newest, that its head was never finished.
+type Opened = (Option<(Box<dyn DiskFile>, FileHeader)>, Option<Tail>);
+
+fn open_segment(disk: &dyn Disk, first: u64, newest: bool, from_disk: bool) -> Result<Opened> {
+    let name = segment_name(first);
+    let path = in_folder(disk, &name);
+    let read = |source| Error::fatal("reading", &path, source);
+    let file = disk.open(&name).map_err(read)?;
+    if from_disk {
+        file.forget_cache();
+    }
+    let mut head = [0; SEGMENT_HEADER_BYTES];
+    let there = read_full(file.as_ref(), 0, &mut head).map_err(read)?;
+    let length = file.len().map_err(read)?;
+    let what = match FileHeader::decode(&head, Magic::Segment) {
+        Ok(header) if header.position.block + 1 == first => return Ok((Some((file, header)), None)),
+        Ok(_) => "its head names another block than its file name",
+        Err(BadHeader::Format(found)) => {
+            return Err(Error::Format {
+                file: path,
+                found,
+                known: FORMAT,
+            });
+        }
+        Err(BadHeader::Magic) => "it does not begin like a segment",
+        Err(BadHeader::Checksum) => "its head's checksum does not hold",
+    };
+    // The head is durable before the first block is written.
+    if newest && length <= SEGMENT_HEADER_BYTES as u64 {
+        let tail = Tail {
+            file: name,
+            offset: 0,
+            bytes: there as u64,
+            block: first,
+            what,
+            headless: true,
+        };
+        return Ok((None, Some(tail)));
+    }
+    Err(Error::Damaged {
+        file: path,
+        offset: 0,
+        block: Some(first),
+        record: None,
+        what: what.to_owned(),
+    })
 }
 
 /// What is wrong with a block.

@@ -5,14 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Disk, append_all, in_folder};
+use crate::disk::{Disk, copy_file, in_folder};
 use crate::error::{Error, Result};
-use crate::format::{ASIDE, PARTIAL, Position, segment_name, snapshot_number};
+use crate::format::{ASIDE, Position, segment_name, snapshot_number};
 use crate::reader::{Reader, Start, segments};
 use crate::recovery::Folder;
 use crate::snapshot::{newest_good, snapshot_names};
-
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// What a repair did.
 #[derive(Debug, Clone, Default)]
@@ -58,15 +56,15 @@ pub fn repair(folder: &Folder) -> Result<Repaired> {
             set_aside(disk.as_ref(), &name, &mut repaired)?;
             continue;
         }
-        let path = in_folder(disk.as_ref(), &name);
-        let mut file = disk
-            .open(&name)
-            .map_err(|source| Error::fatal("reading", &path, source))?;
-        let before = file.len().map_err(|source| Error::fatal("reading", &path, source))?;
+        let failed = |source| Error::fatal("cutting", &in_folder(disk.as_ref(), &name), source);
+        let before = disk.open(&name).and_then(|file| file.len()).map_err(failed)?;
         if before > offset {
-            copy_aside(disk.as_ref(), &name, &mut repaired)?;
-            let done = file.truncate(offset).and_then(|()| file.sync());
-            done.map_err(|source| Error::fatal("cutting", &path, source))?;
+            let kept = free_name(disk.as_ref(), &name)?;
+            let copy = |to: &str, bytes| copy_file(disk.as_ref(), &name, disk.as_ref(), to, bytes).map_err(failed);
+            copy(&kept, before)?;
+            repaired.kept.push(kept);
+            // In its place, not within it: a backup may share the file.
+            copy(&name, offset)?;
             repaired.lost_bytes += before - offset;
         }
     }
@@ -121,35 +119,6 @@ fn set_aside(disk: &dyn Disk, name: &str, repaired: &mut Repaired) -> Result<()>
     disk.rename(name, &kept)
         .and_then(|()| disk.sync_folder())
         .map_err(failed)?;
-    repaired.kept.push(kept);
-    Ok(())
-}
-
-/// Copies a file that is about to be cut.
-fn copy_aside(disk: &dyn Disk, name: &str, repaired: &mut Repaired) -> Result<()> {
-    let failed = |source| Error::fatal("copying", &in_folder(disk, name), source);
-    let kept = free_name(disk, name)?;
-    let partial = format!("{kept}{PARTIAL}");
-    if disk.list().map_err(failed)?.contains(&partial) {
-        disk.remove(&partial).map_err(failed)?;
-    }
-    let copied = || {
-        let from = disk.open(name)?;
-        let mut to = disk.create(&partial)?;
-        let (mut chunk, mut at) = (vec![0; CHUNK_BYTES], 0);
-        loop {
-            let read = from.read_at(at, &mut chunk)?;
-            if read == 0 {
-                break;
-            }
-            append_all(to.as_mut(), &chunk[..read])?;
-            at += read as u64;
-        }
-        to.sync()?;
-        disk.rename(&partial, &kept)?;
-        disk.sync_folder()
-    };
-    copied().map_err(failed)?;
     repaired.kept.push(kept);
     Ok(())
 }

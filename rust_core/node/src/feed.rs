@@ -131,6 +131,11 @@ impl Feed {
         self.last
     }
 
+    /// Takes the events out of the ring: for a replay that looks at each once, and has no watchers.
+    pub fn take(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.events.drain(..)
+    }
+
     /// How many watch.
     pub fn watchers(&self) -> usize {
         self.watchers.len()

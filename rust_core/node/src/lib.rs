@@ -35,6 +35,7 @@ pub mod keeping;
 pub mod log;
 mod metrics;
 pub mod node;
+pub mod offline;
 pub mod parking;
 pub mod privacy;
 pub mod queue;

@@ -121,7 +121,8 @@ pub fn replay_block(core: &mut NodeCore, block: &Block<'_>, folder: &str) -> Res
     Ok(())
 }
 
-fn agrees(core: &NodeCore, position: Position, written: u64, folder: &str) -> Result<(), Trouble> {
+/// Whether the events so far are those that the writer saw.
+pub(crate) fn agrees(core: &NodeCore, position: Position, written: u64, folder: &str) -> Result<(), Trouble> {
     let found = core.log.hash();
     if found == written {
         return Ok(());
