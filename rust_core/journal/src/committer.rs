@@ -447,7 +447,9 @@ impl<F: FnMut()> Thread<F> {
         if space == Space::Full {
             space = Space::Low; // all that was queued is written
         }
-        if !self.log.holds_reserve() && self.looked_at.elapsed() >= LOOK_EVERY {
+        if self.log.holds_reserve() {
+            space = Space::Ample; // there is none to take again
+        } else if self.looked_at.elapsed() >= LOOK_EVERY {
             self.looked_at = Instant::now();
             if self.log.take_reserve()? {
                 space = Space::Ample;

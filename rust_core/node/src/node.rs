@@ -120,6 +120,8 @@ pub(crate) struct Shared {
     pub metrics: Mutex<Arc<[u8]>>,
     pub life: Life,
     pub recovering: AtomicBool,
+    /// The disk is full: whatever is taken would wait for room.
+    pub full: AtomicBool,
     pub snapshot_wanted: AtomicBool,
     pub sink: Box<dyn Sink>,
 }
@@ -176,6 +178,7 @@ impl Node {
             refused: Mutex::default(),
             metrics: Mutex::new(Arc::default()),
             recovering: AtomicBool::new(journal.is_some()),
+            full: AtomicBool::new(false),
             snapshot_wanted: AtomicBool::new(false),
             life: Life::begin(stage),
             sink: Box::new(sink),
@@ -216,6 +219,11 @@ impl Node {
         if shared.recovering.load(Ordering::Acquire) {
             let message = "the node reads its journal: nothing is taken before all is back";
             return Err(Rejection::new(Code::Recovering, message));
+        }
+        if shared.full.load(Ordering::Relaxed) {
+            // Here, not behind what waits for room: this answer tells of nothing that could be lost.
+            let message = "the journal's disk is full, its reserve too: nothing is taken until there is room";
+            return Err(Rejection::new(Code::DiskFull, message));
         }
         if !shared.in_flight.take(1) {
             return Err(busy(shared.in_flight.max, "calls"));

@@ -273,6 +273,7 @@ impl Writer {
         if space != self.core.space {
             self.core.space = space;
             self.shared.life.space(space);
+            self.shared.full.store(space == Space::Full, Ordering::Relaxed);
             snapshots::log(&json!({
                 "level": if space == Space::Ample { "info" } else { "error" },
                 "event": "disk_space",
@@ -391,6 +392,7 @@ impl Writer {
             let held = kept.keeper.abandon(&mut self.submitted);
             lost.extend(held.into_iter().map(|token| (token, None)));
         }
+        self.publish_metrics(); // before anybody hears of it
         self.refuse(lost);
     }
 

@@ -156,7 +156,8 @@ impl Ledger {
     }
 }
 
-fn lives(seed: u64) {
+/// How many tickets and completions were acknowledged, and are there.
+fn lives(seed: u64) -> (usize, usize) {
     let mut rng = Rng(seed);
     let disk = SimDisk::new(seed);
     let mut ledger = Ledger::default();
@@ -194,6 +195,7 @@ fn lives(seed: u64) {
     drop(node);
     disk.restart();
     assert_eq!(read(&disk).0, [("t".to_owned(), live)]);
+    (ledger.routed.len(), ledger.completed.len())
 }
 
 #[test]
@@ -208,12 +210,21 @@ fn every_acknowledged_command_survives() {
         0 => (1, number("CSROUTE_SEEDS", SEEDS_DEFAULT)),
         seed => (seed, 1),
     };
+    let (mut routed, mut completed) = (0, 0);
     for seed in from..from + seeds {
-        if let Err(panic) = std::panic::catch_unwind(|| lives(seed)) {
-            eprintln!("again with CSROUTE_SEED={seed}");
-            std::panic::resume_unwind(panic);
+        match std::panic::catch_unwind(|| lives(seed)) {
+            Ok((tickets, completions)) => (routed, completed) = (routed + tickets, completed + completions),
+            Err(panic) => {
+                eprintln!("again with CSROUTE_SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    println!("{seeds} seeds: {routed} tickets and {completed} completions acknowledged, all there");
+    assert!(
+        routed as u64 > 20 * seeds && completed as u64 > 5 * seeds,
+        "the load is worth its name"
+    );
 }
 
 #[test]
