@@ -112,6 +112,9 @@ fn copy(from: &Arc<OsDisk>, to: &Arc<OsDisk>, how: How, until_us: i64) -> Result
             copied.map_err(|source| Error::io("copying", &in_folder(from.as_ref(), &segment.name), source))?;
         }
     }
+    if until_us < i64::MAX && list(to.as_ref())?.is_empty() {
+        return Err(Error::TooOld { folder: from.folder() });
+    }
     finished(to, bad)
 }
 
