@@ -42,6 +42,7 @@ pub mod queue;
 pub mod record;
 pub mod recovery;
 mod replay;
+pub mod ring;
 mod snapshots;
 pub mod stage;
 pub mod tenant;

@@ -4,7 +4,7 @@
 //! hash of the events of every block: each snapshot is a test of determinism), writes the next snapshot, reads it back
 //! and compares the state's hashes; only then older snapshots and segments go. So the writer's pause is none, and a
 //! journal's thread's is the closing of a segment. The price: while it runs there is a second state in memory, and at
-//! most half a core goes to it (`SHARE`).
+//! most half a core goes to it (`SHARE`), and that after everybody else's.
 //!
 //! One that fails is said, counted and tried again in its time: the journal alone is enough to recover.
 
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use csroute_engine::{Micros, SEMANTICS};
 use csroute_journal::{Committer, Disk, Position, Reader, SnapshotReader, SnapshotWriter, Start, prune};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use serde_json::json;
 
 use crate::clock::wall;
@@ -26,6 +28,8 @@ use crate::trouble::Trouble;
 /// Work between two rests, and the rest as a share of the work: half a core.
 const WORK: Duration = Duration::from_millis(5);
 const SHARE: u32 = 1;
+/// The system's least favour.
+const NICE: i32 = 19;
 /// After one that failed.
 const RETRY: Duration = Duration::from_mins(1);
 
@@ -132,6 +136,8 @@ struct Thread {
 
 impl Thread {
     fn live(self) {
+        // After everybody else. Where the system does not let it, the rests must do.
+        let _ = setpriority_process(Some(gettid()), NICE);
         let mut since = Instant::now();
         let mut written = 0;
         while let Some(asked) = self.wait(since, written) {
@@ -226,7 +232,7 @@ impl Thread {
 
     fn replica(&self) -> NodeCore {
         let mut core = NodeCore::new(Limits {
-            ring_events_max: 1,
+            ring_events_max: image::EVENTS_MAX.min(self.limits.ring_events_max),
             ..self.limits
         });
         core.hash_events();
