@@ -90,6 +90,7 @@ $(GRPCURL):
 
 soak: $(BUILT)
 	CSROUTE_COMMANDS=50000000 $(CARGO) test --locked -p csroute-engine --test long_run -- --nocapture
+	CSROUTE_SEEDS=100000 $(CARGO) test --locked -p csroute-journal --test crash --test damage
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/test_soak.py -m soak --timeout=0 $(ARGS)
 
 protos: $(TOOLS)

@@ -537,6 +537,7 @@ fn open_segment(disk: &dyn Disk, first: u64, newest: bool, from_disk: bool) -> R
         }
         Err(BadHeader::Magic) => "it does not begin like a segment",
         Err(BadHeader::Checksum) => "its head's checksum does not hold",
+        Err(BadHeader::Range) => "its head names an impossible block",
     };
     // The head is durable before the first block is written.
     if newest && length <= SEGMENT_HEADER_BYTES as u64 {
@@ -669,3 +670,7 @@ impl Window {
         self.bytes.get(from..to).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

@@ -253,6 +253,7 @@ impl SnapshotReader {
             }
             Err(BadHeader::Magic) => "it does not begin like a snapshot",
             Err(BadHeader::Checksum) => "its head's checksum does not hold",
+            Err(BadHeader::Range) => "its head names an impossible block",
         };
         Err(damaged(&path, 0, wrong))
     }
