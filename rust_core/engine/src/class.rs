@@ -283,7 +283,7 @@ impl Engine {
         let head = Head {
             base: class.slope_milli * boost_us + 1_000_000 * class.head_start,
             boost_us,
-            slope_milli: class.slope_milli,
+            slope_milli: class.slope_milli as u32,
             class: class_number,
             cost: class.cost,
             channel: class.channel,

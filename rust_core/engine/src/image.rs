@@ -289,11 +289,7 @@ impl Engine {
             agents,
             sessions,
             tickets,
-            ended: self
-                .ended_order
-                .iter()
-                .map(|&slot| self.ended_image(&self.ended[slot]))
-                .collect(),
+            ended: self.ended.iter().map(|ended| self.ended_image(ended)).collect(),
             ticket_sequence: self.ticket_sequence,
             agents_made: self.agents_made,
             agents_seen: self.agents_seen,

@@ -53,6 +53,7 @@ mod names;
 mod order;
 pub mod policy;
 mod read;
+mod ring;
 mod settle;
 mod slab;
 mod soundness;
@@ -65,7 +66,7 @@ pub mod view;
 mod wheel;
 mod work;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use code::{Code, Rejection};
@@ -77,6 +78,7 @@ use agent::{Agent, Session};
 use board::Board;
 use class::Classes;
 use names::{Counted, Ids, Names};
+use ring::Ring;
 use slab::Slab;
 use tables::Tables;
 use ticket::{Ended, Ticket};
@@ -142,9 +144,8 @@ pub struct Engine {
     board: Board,
 
     tickets: Slab<Ticket>,
-    ended: Slab<Ended>,
     /// Oldest first.
-    ended_order: VecDeque<u32>,
+    ended: Ring<Ended>,
     ids: Ids,
     order: order::Order,
     ticket_sequence: u64,
@@ -195,8 +196,7 @@ impl Engine {
             classes: Classes::default(),
             board: Board::default(),
             tickets: Slab::default(),
-            ended: Slab::default(),
-            ended_order: VecDeque::new(),
+            ended: Ring::default(),
             ids: Ids::default(),
             order: order::Order::default(),
             ticket_sequence: 0,

@@ -12,6 +12,7 @@ use crate::command::{AgentSpec, Attribute};
 use crate::image::{
     AgentImage, ClassImage, EndedImage, Image, RunImage, SessionImage, SkillName, TicketImage, damaged,
 };
+use crate::names::Ids;
 use crate::tables::Tables;
 use crate::ticket::{AgentRef, ClockRun, Content, Ended, Extra, NONE, Ticket, Work};
 use crate::timers::kind;
@@ -272,7 +273,7 @@ impl Engine {
         let in_line = ticket.in_line();
         let id = ticket.id.clone();
         let key = self.tickets.insert(ticket);
-        self.ids.insert(&id, key);
+        self.ids.insert(Ids::hash(&id), key);
         self.order.set(self.tickets[key].sequence, key);
         if let Some((agent, cost)) = holds {
             self.take_units(agent, key, channel, cost);
@@ -286,7 +287,7 @@ impl Engine {
 
     fn load_ended(&mut self, image: EndedImage) {
         let (queue, source) = (self.queue_number(&image.queue), self.sources.hold(&image.source));
-        let slot = self.ended.insert(Ended {
+        let slot = self.ended.push(Ended {
             agent: image.agent,
             outcome: image.outcome,
             agent_context: image.agent_context.map(Into::into),
@@ -306,8 +307,7 @@ impl Engine {
             verbs: image.verbs,
             id: image.id,
         });
-        self.ended_order.push_back(slot);
-        self.ids.insert(&self.ended[slot].id, slot | ENDED);
+        self.ids.insert(Ids::hash(&self.ended[slot].id), slot | ENDED);
         self.order.set(self.ended[slot].sequence, slot | ENDED);
     }
 }

@@ -387,7 +387,7 @@ impl Engine {
             && self.agent_ids.is_empty()
             && self.session_ids.is_empty()
             && self.tickets.len() == 0
-            && self.ended_order.is_empty()
+            && self.ended.len() == 0
     }
 
     /// Figures.
@@ -423,7 +423,7 @@ impl Engine {
             closed: self.counters.closed,
             cancelled: self.counters.cancelled,
             overflowed: self.counters.overflowed,
-            remembered: self.ended_order.len() as u64,
+            remembered: self.ended.len() as u64,
             classes: self.classes.len() as u64,
             profiles: self.board.profile_count() as u64,
             policy_version: self.policy.as_ref().map_or(0, |policy| policy.spec.version),

@@ -220,7 +220,7 @@ impl Engine {
                 .known_stage(ticket.class, ticket.taken)
                 .map_or(0, |stage| stage.step),
             urgency_milli_us: self.rank(&head, ticket.arrival, ticket.sequence, pick.fit).urgency,
-            slope_milli: head.slope_milli as u32,
+            slope_milli: head.slope_milli,
             seniority_us: self.now - ticket.arrival + head.boost_us,
             head_start: class.head_start,
             fit: pick.fit,

@@ -9,8 +9,12 @@ use smol_str::SmolStr;
 use crate::board::{Pen, SkillAt};
 use crate::command::{Answer, Attribute, Submit, TicketState};
 use crate::event::{ClassCause, EventKind, QueueCause};
+use crate::names::Ids;
 use crate::ticket::{Content, Ended, NONE, Ticket};
 use crate::{Code, ENDED, Engine, Micros, Rejection, limits, round_up};
+
+/// How many forgettings ahead an id's place is brought into the cache.
+const FORGET_AHEAD: usize = 4;
 
 /// A ticket by its id.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +93,10 @@ fn fingerprint(submit: &Submit<'_>) -> u64 {
 
 impl Engine {
     pub(crate) fn find(&self, id: &str) -> Option<Found> {
+        self.find_hashed(id, Ids::hash(id))
+    }
+
+    fn find_hashed(&self, id: &str, hash: u64) -> Option<Found> {
         let same = |handle: u32| {
             if handle & ENDED == 0 {
                 self.tickets[handle].id == id
@@ -96,7 +104,7 @@ impl Engine {
                 self.ended[handle & !ENDED].id == id
             }
         };
-        self.ids.get(id, same).map(|handle| {
+        self.ids.get(hash, same).map(|handle| {
             if handle & ENDED == 0 {
                 Found::Open(handle)
             } else {
@@ -132,8 +140,8 @@ impl Engine {
 
     pub(crate) fn submit(&mut self, submit: &Submit<'_>) -> Result<Answer, Rejection> {
         let id = submit.id;
-        let fingerprint = fingerprint(submit);
-        if let Some(found) = self.find(id) {
+        let (hash, fingerprint) = (Ids::hash(id), fingerprint(submit));
+        if let Some(found) = self.find_hashed(id, hash) {
             let (state, known) = match found {
                 Found::Open(key) => (self.tickets[key].state, self.tickets[key].fingerprint),
                 Found::Ended(ended) => (self.ended[ended].state, self.ended[ended].fingerprint),
@@ -250,7 +258,7 @@ impl Engine {
             }
         }
         let key = self.tickets.insert(ticket);
-        self.ids.insert(id, key);
+        self.ids.insert(hash, key);
         self.order.set(self.ticket_sequence, key);
         self.by_state[TicketState::Scheduled as usize] += 1;
         if submit.not_before > self.now {
@@ -447,7 +455,6 @@ impl Engine {
     pub(crate) fn end_ticket_of(&mut self, key: u32, state: TicketState, outcome: SmolStr, agent: SmolStr) {
         self.set_state(key, state);
         self.by_state[state as usize] -= 1;
-        self.timers.forget(key);
         let ticket = self.tickets.remove(key);
         let class = &mut self.classes[ticket.class];
         class.users -= 1;
@@ -472,20 +479,23 @@ impl Engine {
             verbs: ticket.verbs,
             id: ticket.id,
         };
-        let slot = self.ended.insert(ended);
-        self.ended_order.push_back(slot);
-        self.ids.change(&self.ended[slot].id, key, slot | ENDED);
-        self.order.set(self.ended[slot].sequence, slot | ENDED);
+        let (hash, sequence) = (Ids::hash(&ended.id), ended.sequence);
+        let slot = self.ended.push(ended);
+        self.ids.change(hash, key, slot | ENDED);
+        self.order.set(sequence, slot | ENDED);
         let max = self.bounds().closed_max as usize;
-        while self.ended_order.len() > max {
+        while self.ended.len() > max {
             self.forget_oldest();
         }
     }
 
     pub(crate) fn forget_oldest(&mut self) {
-        if let Some(slot) = self.ended_order.pop_front() {
-            let ended = self.ended.remove(slot);
-            self.ids.remove(&ended.id, slot | ENDED);
+        // The next ones' places are far apart in memory: asked for now, they are here in time.
+        if let Some(soon) = self.ended.ahead(FORGET_AHEAD) {
+            self.ids.touch(Ids::hash(&soon.id));
+        }
+        if let Some((slot, ended)) = self.ended.pop() {
+            self.ids.remove(Ids::hash(&ended.id), slot | ENDED);
             self.order.clear(ended.sequence);
             self.sources.release(ended.source);
         }

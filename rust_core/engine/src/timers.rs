@@ -1,7 +1,8 @@
 //! Timers: which comes next for a ticket is a pure function of its record; the wheel only says when to look.
 //!
 //! A ticket stands in the wheel once, at a time not after its next timer; looking too early costs a look and
-//! changes nothing. So most changes of a ticket touch no wheel, and nothing of timers needs to be saved.
+//! changes nothing. So most changes of a ticket touch no wheel, and nothing of timers needs to be saved. A place in the
+//! wheel outlives its ticket: whoever gets the slot next most likely needs it no earlier.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -63,10 +64,6 @@ impl Timers {
         if after != 0 {
             self.others.insert((after / 1000, kind, number, slot));
         }
-    }
-
-    pub(crate) fn forget(&mut self, ticket: u32) {
-        self.wheel.remove(ticket);
     }
 }
 
@@ -172,7 +169,7 @@ impl Engine {
     pub fn next_due(&self) -> Option<Micros> {
         let timers = &self.timers;
         let current = (!timers.current.is_empty()).then_some(timers.current_ms);
-        let forgetting = self.ended_order.front().map(|&ended| self.forget_at(ended) / 1000);
+        let forgetting = self.forget_next().map(|due| due / 1000);
         let all = [
             current,
             timers.wheel.next_ms(),
@@ -182,9 +179,10 @@ impl Engine {
         all.into_iter().flatten().min().map(|ms| (ms * 1000).max(self.now))
     }
 
-    /// When an ended ticket is forgotten.
-    pub(crate) fn forget_at(&self, ended: u32) -> Micros {
-        round_up(self.ended[ended].over_at + self.bounds().closed_keep * 1000)
+    /// When the next ended ticket is forgotten.
+    fn forget_next(&self) -> Option<Micros> {
+        let oldest = self.ended.ahead(0)?;
+        Some(round_up(oldest.over_at + self.bounds().closed_keep * 1000))
     }
 
     /// Fires timers due until `until`, at most so many.
@@ -250,9 +248,7 @@ impl Engine {
             self.settle();
         }
         self.now = self.now.max(until);
-        while let Some(&ended) = self.ended_order.front()
-            && self.forget_at(ended) <= self.now
-        {
+        while self.forget_next().is_some_and(|due| due <= self.now) {
             self.forget_oldest();
         }
         Advanced { fired, done: true }
