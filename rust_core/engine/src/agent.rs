@@ -12,36 +12,38 @@ use crate::policy::AgentOrder;
 use crate::ticket::{AgentRef, NONE};
 use crate::{Code, Engine, Micros, Millis, Rejection};
 
+/// What a decision reads and writes of an agent comes first, in two cache lines side by side.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(crate) struct Agent {
     pub(crate) id: SmolStr,
-    /// From the first upsert.
-    pub(crate) number: u64,
+    pub(crate) profile: u32,
+    pub(crate) capacity: u32,
+    pub(crate) used: u32,
+    pub(crate) presence: Presence,
+    /// The channels for which it counts in the profile's `open`, a bit each.
+    open: u64,
     /// From the first login; 0 before it.
     pub(crate) sequence: u64,
-    /// (skill number, level), as upserted.
-    pub(crate) skills: Vec<(u32, u8)>,
-    pub(crate) capacity: u32,
-    /// As upserted; empty: all of the policy's.
-    pub(crate) channels: Vec<(SmolStr, u32)>,
-    pub(crate) profile: u32,
-    pub(crate) presence: Presence,
-    pub(crate) reason: SmolStr,
     pub(crate) session: Option<u32>,
-    pub(crate) used: u32,
-    /// Tickets held, by channel number.
-    pub(crate) load: SmallVec<[u16; 8]>,
-    pub(crate) idle_since: Micros,
     /// The number of the last assignment; 0: never.
     pub(crate) last_assignment: u64,
+    pub(crate) idle_since: Micros,
+    /// Tickets held, by channel number.
+    pub(crate) load: SmallVec<[u16; 8]>,
     /// Offered, active and wrapping tickets.
     pub(crate) tickets: SmallVec<[u32; 4]>,
     /// Waiting and suspended tickets that prefer this agent.
     pub(crate) preferring: Vec<u32>,
+    /// From the first upsert.
+    pub(crate) number: u64,
     /// End of the lost agent's grace, rounded; 0: not lost.
     pub(crate) lost_until: Micros,
-    /// The channels for which it counts in the profile's `open`, a bit each.
-    open: u16,
+    /// (skill number, level), as upserted.
+    pub(crate) skills: Vec<(u32, u8)>,
+    /// As upserted; empty: all of the policy's.
+    pub(crate) channels: Vec<(SmolStr, u32)>,
+    pub(crate) reason: SmolStr,
 }
 
 impl Agent {
@@ -213,12 +215,12 @@ impl Engine {
         let profile = &mut board.profiles[number];
         let units = profile.key.capacity.saturating_sub(agent.used);
         let free = agent.presence == Presence::Available && units > 0;
-        let mut open = 0u16;
+        let mut open = 0u64;
         if free {
             for &(channel, limit) in &profile.key.channels {
                 let cost = board.channel_costs[channel as usize];
                 let opens = cost > 0 && cost <= units && agent.load(channel) < limit;
-                open |= u16::from(opens) << channel;
+                open |= u64::from(opens) << channel;
             }
         }
         let before = std::mem::replace(&mut agent.open, open);

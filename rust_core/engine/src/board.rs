@@ -253,7 +253,7 @@ impl Board {
     }
 
     /// An agent of a profile opened and closed channels: a bit each.
-    pub(crate) fn count_open(&mut self, profile: u32, before: u16, after: u16) {
+    pub(crate) fn count_open(&mut self, profile: u32, before: u64, after: u64) {
         let mut changed = before ^ after;
         while changed != 0 {
             let channel = changed.trailing_zeros() as usize;

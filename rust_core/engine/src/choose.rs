@@ -107,9 +107,9 @@ impl Engine {
             return None;
         }
         // Channels with room for one more ticket, a bit each.
-        let mut open = 0u16;
+        let mut open = 0u64;
         for &(channel, limit) in &profile.channels {
-            open |= u16::from(agent.load(channel) < limit) << channel;
+            open |= u64::from(agent.load(channel) < limit) << channel;
         }
         let mut best: Option<(Rank, u32)> = None;
         for line in self.board.lines_for(agent.profile) {

@@ -106,6 +106,9 @@ pub(crate) struct Class {
     pub(crate) affinity: Option<Affinity>,
     pub(crate) offer: OfferSpec,
     pub(crate) wrap_up: Millis,
+    /// Within what its tickets are answered in time: the shortest clock from arrival to assignment or `first_reply`,
+    /// else the policy's target; without one any answer is in time.
+    pub(crate) answer_target_us: Micros,
     pub(crate) decline_exclude: Millis,
     pub(crate) skip_unstaffed: bool,
     pub(crate) fits: Vec<(SkillAt, Millis)>,

@@ -8,7 +8,7 @@ pub(crate) struct Item {
     pub(crate) key: Key,
     pub(crate) agent: u32,
     /// The channels that are open to this agent for a ticket of their own cost, a bit each.
-    pub(crate) open: u16,
+    pub(crate) open: u64,
 }
 
 /// used ÷ capacity as a whole number, so that loads compare across profiles. Different shares differ by more than

@@ -81,7 +81,7 @@ use names::{Counted, Ids, Names};
 use ring::Ring;
 use slab::Slab;
 use tables::Tables;
-use ticket::{Ended, Ticket};
+use ticket::{Ended, Match, Ticket};
 use view::QueueStats;
 
 /// Unix time in µs.
@@ -144,6 +144,8 @@ pub struct Engine {
     board: Board,
 
     tickets: Slab<Ticket>,
+    /// Of those that somebody works on.
+    matches: Slab<Match>,
     /// Oldest first.
     ended: Ring<Ended>,
     ids: Ids,
@@ -196,6 +198,7 @@ impl Engine {
             classes: Classes::default(),
             board: Board::default(),
             tickets: Slab::default(),
+            matches: Slab::default(),
             ended: Ring::default(),
             ids: Ids::default(),
             order: order::Order::default(),

@@ -66,6 +66,7 @@ impl Engine {
         let (line, entry) = (ticket.line, ticket.entry(key));
         self.board.lines[line as usize].main.insert(entry);
         self.board.refresh_head(line);
+        self.arm(key);
     }
 
     /// Takes a ticket out of its line, before anything about its place changes.

@@ -10,7 +10,7 @@ use crate::board::{Pen, SkillAt};
 use crate::command::{Answer, Attribute, Submit, TicketState};
 use crate::event::{ClassCause, EventKind, QueueCause};
 use crate::names::Ids;
-use crate::ticket::{Content, Ended, NONE, Ticket};
+use crate::ticket::{Content, Ended, EndedExtra, NONE, Ticket};
 use crate::{Code, ENDED, Engine, Micros, Rejection, limits, round_up};
 
 /// How many forgettings ahead an id's place is brought into the cache.
@@ -231,7 +231,6 @@ impl Engine {
             work: None,
             sequence: self.ticket_sequence,
             fingerprint,
-            revision: 0,
             arrival: 0,
             queued_at: 0,
             due: 0,
@@ -304,7 +303,7 @@ impl Engine {
         if state == TicketState::Wrapping {
             return Err(wrong_state(id, state, "update it"));
         }
-        if revision <= ticket.revision {
+        if revision <= ticket.revision() {
             return Ok(replay(state));
         }
         let tables = Arc::clone(self.current()?);
@@ -342,7 +341,8 @@ impl Engine {
         );
         let class = self.intern_class(&tables, class_key)?;
         let ticket = &mut self.tickets[key];
-        (ticket.revision, ticket.content) = (revision, content);
+        ticket.content = content;
+        ticket.extra().revision = revision;
         self.emit(Some(key), None, 0, EventKind::Updated { revision });
         if class != self.tickets[key].class {
             self.reclassify(key, class, ClassCause::Updated);
@@ -458,17 +458,20 @@ impl Engine {
         let ticket = self.tickets.remove(key);
         let class = &mut self.classes[ticket.class];
         class.users -= 1;
-        let extra = ticket.extra.unwrap_or_default();
-        let ended = Ended {
-            agent,
+        let extra = ticket.extra.map(|extra| *extra).unwrap_or_default();
+        let ended_extra = EndedExtra {
             outcome,
             agent_context: extra.agent_context,
+            revision: extra.revision,
+            marks: extra.marks,
+        };
+        let ended = Ended {
+            agent,
+            extra: ended_extra.boxed(),
             sequence: ticket.sequence,
             fingerprint: ticket.fingerprint,
-            revision: ticket.revision,
             arrival: ticket.arrival,
             over_at: self.now,
-            marks: extra.marks,
             policy_version: class.tables.spec.version,
             class: ticket.class,
             queue: class.queue,
