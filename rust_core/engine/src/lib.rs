@@ -63,6 +63,7 @@ mod tables;
 mod ticket;
 mod timers;
 pub mod view;
+mod warm;
 mod wheel;
 mod work;
 
@@ -73,6 +74,7 @@ pub use code::{Code, Rejection};
 pub use command::{Answer, Command, Presence, TicketState};
 pub use event::{Event, EventKind};
 use smol_str::SmolStr;
+pub use warm::WARM_MAX;
 
 use agent::{Agent, Session};
 use board::Board;

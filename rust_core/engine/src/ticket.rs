@@ -192,6 +192,10 @@ impl Content {
         Self(bytes.into_boxed_slice())
     }
 
+    pub(crate) fn first(&self) -> Option<u8> {
+        self.0.first().copied()
+    }
+
     pub(crate) fn customer(&self) -> &str {
         let length = self.0.first().map_or(0, |&length| length as usize);
         text(self.0.get(1..=length).unwrap_or_default())
