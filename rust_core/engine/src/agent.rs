@@ -248,7 +248,7 @@ impl Engine {
             }
             let top = heap.items().first().copied().unwrap_or(Item::NOBODY);
             board.tops[at][number] = top;
-            board.firsts[at][number] = top.key.0[0];
+            board.firsts[at][number] = top.first();
         }
         board.count_open(number as u32, before, open);
     }
@@ -270,7 +270,7 @@ impl Engine {
         }
         self.board.places = vec![Vec::new(); orders];
         self.board.tops = vec![vec![Item::NOBODY; self.board.profiles.len()]; orders];
-        self.board.firsts = vec![vec![i64::MAX; self.board.profiles.len()]; orders];
+        self.board.firsts = vec![vec![Item::NOBODY.first(); self.board.profiles.len()]; orders];
         self.board.open = vec![vec![0; self.board.profiles.len()]; channels];
         let slots: Vec<u32> = self.agents.keys().collect();
         for slot in slots {

@@ -158,10 +158,10 @@ pub(crate) struct Board {
     pub(crate) busy: Bits,
     /// The orders of choice among agents of one profile: what of a class's order differs between them.
     pub(crate) orders: Vec<SmallVec<[AgentOrder; 3]>>,
-    /// The first of each heap, by order and profile; and of its key the first component, since a decision looks at
-    /// many and that is nearly always enough: side by side in memory.
+    /// The first of each heap, by order and profile; and the beginning of its key, since a decision looks at many and
+    /// that is nearly always enough: side by side in memory.
     pub(crate) tops: Vec<Vec<Item>>,
-    pub(crate) firsts: Vec<Vec<i64>>,
+    pub(crate) firsts: Vec<Vec<u128>>,
     /// Where each agent stands in its heap, by order and slot; `u32::MAX`: in none.
     pub(crate) places: Vec<Vec<u32>>,
     /// By channel and profile: agents in the heaps who could take a ticket of the channel's own cost.
@@ -223,7 +223,7 @@ impl Board {
             self.profiles.push(Profile::default());
             for (tops, firsts) in self.tops.iter_mut().zip(&mut self.firsts) {
                 tops.push(Item::NOBODY);
-                firsts.push(i64::MAX);
+                firsts.push(Item::NOBODY.first());
             }
             for open in &mut self.open {
                 open.push(0);

@@ -257,13 +257,12 @@ impl Engine {
         let opens = self.board.open[class.channel as usize].as_slice();
         let firsts = self.board.firsts[class.heap as usize].as_slice();
         let mut candidates = 0;
-        let mut best = &Item::NOBODY;
-        let mut least = i64::MAX;
+        let (mut best, mut least) = (None, u128::MAX);
         for &number in profiles {
-            let open = opens[number as usize];
+            let (open, first) = (opens[number as usize], firsts[number as usize]);
             candidates += open;
-            // Whoever is open to this channel is loaded as much as the first of all, or more.
-            if open == 0 || firsts[number as usize] > least {
+            // Whoever is open to this channel stands where the first of all stands, or behind.
+            if open == 0 || first > least {
                 continue;
             }
             let mut item = &tops[number as usize];
@@ -274,12 +273,12 @@ impl Engine {
                     None => continue,
                 }
             }
-            if item.key < best.key {
-                (best, least) = (item, item.key.0[0]);
+            if best.is_none_or(|best: &Item| item.key < best.key) {
+                (best, least) = (Some(item), item.first());
             }
         }
-        (candidates > 0).then_some(Pick {
-            agent: best.agent,
+        best.map(|item| Pick {
+            agent: item.agent,
             fit: 0,
             candidates,
             preferred: false,

@@ -24,6 +24,12 @@ impl Item {
         agent: u32::MAX,
         open: 0,
     };
+
+    /// The first two components of the key as one number; none is below 0.
+    pub(crate) fn first(&self) -> u128 {
+        let [first, second, _] = self.key.0;
+        u128::from(first as u64) << 64 | u128::from(second as u64)
+    }
 }
 
 /// Smallest key first. `moved(agent, place)` tells where each agent stands after a change.

@@ -137,6 +137,8 @@ pub struct Engine {
 
     skill_names: Names,
     channel_names: Names,
+    /// The channels of the current policy, by their places in it.
+    channel_numbers: Vec<u8>,
     clock_names: Names,
     moments: Names,
     queue_names: Names,
@@ -193,6 +195,7 @@ impl Engine {
             policy: None,
             skill_names: Names::default(),
             channel_names: Names::default(),
+            channel_numbers: Vec::new(),
             clock_names: Names::default(),
             moments: Names::of(&clocks::BUILT_IN),
             queue_names: Names::default(),
@@ -397,6 +400,7 @@ impl Engine {
     }
 
     /// Raises an event about a ticket, an agent, both or neither.
+    #[inline]
     pub(crate) fn emit(&mut self, ticket: Option<u32>, agent: Option<u32>, attempt: u32, kind: EventKind) {
         self.sequence += 1;
         let (id, session) = match agent {

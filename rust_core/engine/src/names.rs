@@ -50,10 +50,25 @@ pub(crate) struct Counted {
     by_name: FxHashMap<SmolStr, u32>,
     names: Vec<(SmolStr, u32)>,
     free: Vec<u32>,
+    /// Held last.
+    last: u32,
 }
 
 impl Counted {
     pub(crate) fn hold(&mut self, name: &str) -> u32 {
+        // Tickets come in batches of one source.
+        if let Some((known, users)) = self.names.get_mut(self.last as usize)
+            && known == name
+            && *users > 0
+        {
+            *users += 1;
+            return self.last;
+        }
+        self.last = self.hold_other(name);
+        self.last
+    }
+
+    fn hold_other(&mut self, name: &str) -> u32 {
         if let Some(&number) = self.by_name.get(name) {
             self.names[number as usize].1 += 1;
             return number;
@@ -116,9 +131,13 @@ impl Default for Ids {
     }
 }
 
-/// A hash that is the same on every machine.
-pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
-    let mut hasher = foldhash::fast::FixedState::with_seed(0x5eed).build_hasher();
+/// Hashes that are the same on every machine.
+pub(crate) fn hasher() -> impl Hasher {
+    foldhash::fast::FixedState::with_seed(0x5eed).build_hasher()
+}
+
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    let mut hasher = hasher();
     hasher.write(bytes);
     hasher.finish()
 }

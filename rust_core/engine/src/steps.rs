@@ -228,7 +228,8 @@ impl Engine {
                 .attributes()
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
-        let values = tables.read(&channel_name, content.customer(), attributes(), strict)?;
+        let place = tables.channel_place(&channel_name);
+        let values = tables.read(place, content.customer(), attributes(), strict)?;
         let (class_key, _) = Self::class_key(
             tables,
             &channel_name,

@@ -65,9 +65,9 @@ pub(crate) fn no_channel(tables: &crate::tables::Tables, name: &str) -> Rejectio
 
 /// A hash of all that a submit says.
 fn fingerprint(submit: &Submit<'_>) -> u64 {
-    let mut hash = rustc_hash::FxHasher::default();
+    let mut hash = crate::names::hasher();
     let mut text = |text: &[u8]| {
-        hash.write_u64(crate::names::hash_bytes(text));
+        hash.write(text);
         hash.write_usize(text.len());
     };
     for field in [submit.channel, submit.customer, submit.source, submit.preferred_agent] {
@@ -77,16 +77,20 @@ fn fingerprint(submit: &Submit<'_>) -> u64 {
     for attribute in submit.attributes {
         text(attribute.name.as_bytes());
         text(attribute.value.as_bytes());
-        text(&attribute.confidence_milli.to_le_bytes());
     }
     for skill in submit.skills {
         text(skill.skill.as_bytes());
-        text(&[skill.level]);
     }
     for agent in submit.excluded_agents {
         text(agent.as_bytes());
     }
-    text(&submit.not_before.to_le_bytes());
+    for attribute in submit.attributes {
+        hash.write_u16(attribute.confidence_milli);
+    }
+    for skill in submit.skills {
+        hash.write_u8(skill.level);
+    }
+    hash.write_i64(submit.not_before);
     hash.write_usize(submit.attributes.len() << 32 | submit.skills.len() << 16 | submit.excluded_agents.len());
     hash.finish()
 }
@@ -162,13 +166,11 @@ impl Engine {
                 .iter()
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
-        let channel = tables
-            .channel(submit.channel)
-            .and_then(|_| self.channel_names.get(submit.channel));
-        let Some(channel) = channel.and_then(|channel| u8::try_from(channel).ok()) else {
+        let Some(place) = tables.channel_place(submit.channel) else {
             return Err(no_channel(&tables, submit.channel));
         };
-        let values = tables.read(submit.channel, submit.customer, attributes(), true)?;
+        let channel = self.channel_numbers[place];
+        let values = tables.read(Some(place), submit.customer, attributes(), true)?;
         let unknown_skills = submit
             .skills
             .iter()
@@ -325,8 +327,9 @@ impl Engine {
                 .attributes()
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
-        let values = tables.read(&channel_name, content.customer(), read(), true)?;
-        if tables.channel(&channel_name).is_none() {
+        let place = tables.channel_place(&channel_name);
+        let values = tables.read(place, content.customer(), read(), true)?;
+        if place.is_none() {
             return Err(no_channel(&tables, &channel_name));
         }
         let (class_key, _) = Self::class_key(
@@ -486,6 +489,10 @@ impl Engine {
         let slot = self.ended.push(ended);
         self.ids.change(hash, key, slot | ENDED);
         self.order.set(sequence, slot | ENDED);
+        if self.ended.len() == 1 {
+            let due = self.forget_next().map_or(0, |due| due / 1000);
+            self.timers.due_at(due);
+        }
         let max = self.bounds().closed_max as usize;
         while self.ended.len() > max {
             self.forget_oldest();

@@ -39,6 +39,8 @@ pub(crate) struct Timers {
     current_ms: i64,
     /// Sessions and agents: (due ms, kind, number, slot).
     others: BTreeSet<(i64, u8, u64, u32)>,
+    /// Nothing is due before this: most commands need not look any further.
+    quiet_until_ms: i64,
     /// While a node resumes: no offer ends before this.
     pub(crate) floor: Micros,
     /// A timer is firing: others due at the same time have not had their turn.
@@ -52,6 +54,7 @@ impl Timers {
             current: BinaryHeap::new(),
             current_ms: 0,
             others: BTreeSet::new(),
+            quiet_until_ms: 0,
             floor: 0,
             firing: false,
         }
@@ -63,7 +66,13 @@ impl Timers {
         }
         if after != 0 {
             self.others.insert((after / 1000, kind, number, slot));
+            self.due_at(after / 1000);
         }
+    }
+
+    /// Something is due then; or what is due when has changed altogether: at 0.
+    pub(crate) fn due_at(&mut self, ms: i64) {
+        self.quiet_until_ms = self.quiet_until_ms.min(ms);
     }
 }
 
@@ -163,6 +172,7 @@ impl Engine {
         } else if self.timers.wheel.due_ms(key).is_none_or(|known| known > due_ms) {
             self.timers.wheel.put(key, due_ms);
         }
+        self.timers.due_at(due_ms);
     }
 
     /// When something is due next: exact within 64 ms, else not after it.
@@ -180,7 +190,7 @@ impl Engine {
     }
 
     /// When the next ended ticket is forgotten.
-    fn forget_next(&self) -> Option<Micros> {
+    pub(crate) fn forget_next(&self) -> Option<Micros> {
         let oldest = self.ended.ahead(0)?;
         Some(round_up(oldest.over_at + self.bounds().closed_keep * 1000))
     }
@@ -188,6 +198,10 @@ impl Engine {
     /// Fires timers due until `until`, at most so many.
     pub(crate) fn fire_timers(&mut self, until: Micros, timers_max: u32) -> Advanced {
         let until_ms = until.div_euclid(1000);
+        if self.timers.quiet_until_ms > until_ms {
+            self.now = self.now.max(until);
+            return Advanced { fired: 0, done: true };
+        }
         let mut fired = 0;
         let mut keys = Vec::new();
         loop {
@@ -251,6 +265,7 @@ impl Engine {
         while self.forget_next().is_some_and(|due| due <= self.now) {
             self.forget_oldest();
         }
+        self.timers.quiet_until_ms = self.next_due().map_or(i64::MAX, |due| due / 1000);
         Advanced { fired, done: true }
     }
 
