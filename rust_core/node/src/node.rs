@@ -4,9 +4,9 @@
 //! stamped with the clock and applied, in the order it came. Answers leave a block at a time, about every millisecond
 //! while a block is long, and so do the messages of watchers and the slices of long reads.
 //!
-//! With a data folder ([`Keeping`]) the node first reads its journal: calls are refused RECOVERING until all is back.
+//! With a data folder ([`Keeping`]) the node first reads its journal: calls are refused `RECOVERING` until all is back.
 //! Then every block goes to the journal's thread, and answers leave when it is durable. When the journal fails, nothing
-//! is acknowledged any more: everyone who waits is answered JOURNAL_FAILED, and the node has ended.
+//! is acknowledged any more: everyone who waits is answered `JOURNAL_FAILED`, and the node has ended.
 //!
 //! A panic inside the engine fails the node: everyone who waits is answered `INTERNAL`, everyone who comes later too,
 //! and nothing is applied any more, since the state may be broken.

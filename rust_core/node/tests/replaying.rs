@@ -32,8 +32,11 @@ fn state_hashes(core: &NodeCore) -> BTreeMap<String, (u64, u64, bool)> {
         .collect()
 }
 
+/// Its records, and the hash of all events at its end.
+type Block = (Vec<Vec<u8>>, u64);
+
 /// A day of so many requests: the records of each block, and the hash after it.
-fn live(seed: u64, requests: usize) -> (NodeCore, Vec<(Vec<Vec<u8>>, u64)>) {
+fn live(seed: u64, requests: usize) -> (NodeCore, Vec<Block>) {
     let (mut core, mut load, mut now) = (keeping(), Load::new(seed), T0);
     let mut blocks = Vec::new();
     let mut seal = |core: &mut NodeCore| {
