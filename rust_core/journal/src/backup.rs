@@ -27,7 +27,8 @@ use std::sync::Arc;
 use crate::disk::{Disk, OsDisk, copy_file, in_folder};
 use crate::error::{Error, Result};
 use crate::format::{Position, snapshot_number};
-use crate::reader::{Reader, Start, list_segments, segments};
+use crate::reader::{Reader, Start};
+use crate::segment::{list_segments, segments};
 use crate::snapshot::{snapshot_names, verify_snapshot};
 
 /// How closed files are taken.

@@ -11,7 +11,8 @@ use crate::format::{
     BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, BLOCKS_MAX, BadHeader, BlockHeader, FileHeader, Id, Magic, Position, frame,
     segment_name,
 };
-use crate::reader::{Reader, Start, list_segments};
+use crate::reader::{Reader, Start};
+use crate::segment::list_segments;
 use crate::sim::SimDisk;
 use crate::snapshot::{newest_good, verify_snapshot};
 

@@ -6,7 +6,7 @@
 use crate::disk::{Disk, in_folder};
 use crate::error::{Error, Result};
 use crate::format::{segment_name, snapshot_number};
-use crate::reader::segments;
+use crate::segment::segments;
 use crate::snapshot::{Snapshot, snapshot_names, verify_snapshot};
 
 /// What is kept.

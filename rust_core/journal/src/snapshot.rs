@@ -35,7 +35,7 @@ use crate::format::{
     BadHeader, FORMAT, FRAME_BYTES, FileHeader, Magic, PARTIAL, Position, SNAPSHOT_HEADER_BYTES, array_at, frame,
     snapshot_name, snapshot_number, u32_at, u64_at, unframe,
 };
-use crate::reader::Window;
+use crate::segment::Window;
 
 /// Data in one frame, bytes.
 const CHUNK_BYTES: usize = 256 << 10;
