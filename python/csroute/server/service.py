@@ -134,6 +134,8 @@ class Server:
         await asyncio.get_running_loop().run_in_executor(None, self._node.stop)  # answers what is parked: streams end
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._door.quiet(streams=True), _ENDING_S)
+        if (state := self._life.state())["stage"] == "failed":
+            self.why = state["message"]
         await self._server.stop(_LAST_S)  # those who watch health are not waited for
         await stopping
         self._pump.close()

@@ -37,6 +37,7 @@ mod metrics;
 pub mod node;
 pub mod offline;
 pub mod parking;
+pub mod passing;
 pub mod privacy;
 pub mod queue;
 pub mod record;

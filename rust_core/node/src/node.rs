@@ -427,6 +427,56 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_panics_is_not_kept_and_what_was_before_it_is() {
+        use csroute_journal::SimDisk;
+        use csroute_wire::Method;
+        let disk = SimDisk::new(1);
+        let open = || {
+            let keeping = Keeping {
+                reserve_bytes: 0,
+                ..Keeping::on(Arc::new(disk.clone()))
+            };
+            let settings = Settings {
+                keeping: Some(keeping),
+                ..Settings::default()
+            };
+            let book = Book::default();
+            let node = Node::open(settings, book.clone()).unwrap();
+            while node.life().stage() == Stage::Recovering {
+                thread::sleep(Duration::from_millis(1));
+            }
+            (node, book)
+        };
+        let opens = |node: &Node, token: u64| {
+            let request = [b"\x0a\x02s", [b'0' + token as u8].as_slice()].concat();
+            let call = Call {
+                request: &request,
+                ..call(Method::OpenSession.number())
+            };
+            node.submit(&call, token, 0);
+        };
+        let (node, book) = open();
+        (0..5).for_each(|token| opens(&node, token));
+        node.submit(&call(PANIC), 5, 0);
+        (6..10).for_each(|token| opens(&node, token));
+        let answered = book.wait_for(10);
+        let kept = answered.values().take_while(|codes| codes[0] == 0).count();
+        assert!(kept <= 5 && answered[&5] == [grpc_code(Code::Internal)], "{answered:?}");
+        drop(node);
+        disk.restart();
+        let (node, book) = open();
+        for token in 0..kept as u64 {
+            let request = [b"\x0a\x02s", [b'0' + token as u8].as_slice()].concat();
+            let call = Call {
+                request: &request,
+                ..call(Method::RenewLease.number())
+            };
+            node.submit(&call, token, 0);
+            assert_eq!(book.wait_for(token as usize + 1)[&token], [0]);
+        }
+    }
+
+    #[test]
     fn a_deadline_counts_before_the_call_is_taken() {
         let (node, book) = start(8192);
         node.submit(&call(UNKNOWN), 1, wall() - 1);

@@ -1,6 +1,6 @@
 //! Replay: the node fed with the records of its journal comes to the same state, and raises the same events.
 
-use csroute_engine::Rejection;
+use csroute_engine::{Micros, Rejection};
 use csroute_wire::{Method, Request, decode};
 
 use crate::core::NodeCore;
@@ -38,6 +38,26 @@ impl NodeCore {
         let events_hash = tenant.events_hash();
         self.log.note(record, events_hash);
         Ok(())
+    }
+
+    /// The newest time that any tenant was told.
+    pub fn latest(&self) -> Micros {
+        self.tenants
+            .all()
+            .map(|(_, tenant)| tenant.engine.now())
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Drops all tenants, and the hash of what they did: to begin again.
+    pub fn forget(&mut self) {
+        self.tenants.clear();
+        self.log.resume_from(0);
+    }
+
+    /// Hashes all events, for a journal or a replay. To be said before anything is applied.
+    pub fn hash_events(&mut self) {
+        self.tenants.hash_events();
     }
 }
 

@@ -196,8 +196,15 @@ impl Thread {
     fn take(&self) -> Result<Option<Figures>, Trouble> {
         let started = Instant::now();
         let disk = &self.keeping.disk;
+        // Looked at, not waited for: a full disk must not keep the node from stopping.
+        let Some(()) = self.until(Committer::has_room)? else {
+            return Ok(None);
+        };
         let next = self.committer.rotate(wall())?;
-        self.committer.wait_rotated(next)?;
+        let rotated = |committer: &Committer| committer.progress().segment_first >= next;
+        let Some(()) = self.until(rotated)? else {
+            return Ok(None);
+        };
         let mut core = self.replica();
         let newest = load_newest(&mut core, disk, &mut Vec::new())?;
         let mut position = newest.as_ref().map(|snapshot| snapshot.position);
@@ -228,6 +235,20 @@ impl Thread {
             }));
         }
         Ok(Some(figures))
+    }
+
+    /// None: the node stops.
+    fn until(&self, done: impl Fn(&Committer) -> bool) -> Result<Option<()>, Trouble> {
+        while !done(&self.committer) {
+            if let Some(error) = self.committer.progress().failed {
+                return Err(error.into());
+            }
+            if self.shared.wants().stop {
+                return Ok(None);
+            }
+            thread::sleep(WORK);
+        }
+        Ok(Some(()))
     }
 
     fn replica(&self) -> NodeCore {

@@ -113,8 +113,7 @@ impl Writer {
             shared.life.told(progress);
         })?;
         self.clock = Clock::start(report.last);
-        let woken = self.shared.clone();
-        let keeper = Keeper::start(&keeping, log, self.core.log.hash(), move || woken.queue.wake())?;
+        let keeper = Keeper::start(self.shared.clone(), &keeping, log, self.core.log.hash())?;
         let newest = snapshots::Figures {
             block: report.snapshot,
             ..snapshots::Figures::default()

@@ -315,6 +315,35 @@ fn a_full_disk_sheds_new_tickets_and_heals() {
 }
 
 #[test]
+fn a_node_stops_though_its_disk_stays_full() {
+    let disk = SimDisk::new(8);
+    let keeping = || keeping(Arc::new(disk.clone()));
+    let mut node = Running::open(keeping()).expect("it is opened");
+    node.staff("ana", 2);
+    node.route("kept");
+    disk.set_faults(Faults {
+        capacity: Some(1),
+        ..Faults::default()
+    });
+    let token = node.submit("t", Method::Route, &route_request("unsure"));
+    node.node.snapshot();
+    while node.node.life().json()["space"] != "full" {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    node.node.stop();
+    let answer = node.answers.wait_for_token(token);
+    assert_eq!(answer.grpc_code, grpc_code(Code::JournalFailed));
+    let Stage::Failed(why) = node.node.life().stage() else {
+        panic!("it could not keep all")
+    };
+    assert!(why.contains("disk is full"), "{why}");
+    disk.set_faults(Faults::default());
+    disk.restart();
+    let mut again = Running::open(keeping()).expect("it is opened");
+    assert!(again.route("kept").replayed && !again.route("unsure").replayed);
+}
+
+#[test]
 fn without_fsync_a_crash_of_the_process_loses_nothing() {
     for durability in [Durability::Interval(50), Durability::None] {
         let disk = SimDisk::new(5);
