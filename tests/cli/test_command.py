@@ -66,6 +66,11 @@ def test_help_names_the_commands_and_exit_codes() -> None:
         (["serve", "--policy", "missing.py"], {}, 2, "missing.py"),
         (["serve", "--config", "missing.toml"], {}, 2, "missing.toml"),
         (["serve"], {"CSROUTE_STREAMS_MAX": "many"}, 2, "CSROUTE_STREAMS_MAX"),
+        (["journal", "verify", "missing"], {}, 5, "missing is not a folder"),
+        (["journal", "show", "missing", "--since", "noon"], {}, 2, "'noon' is no time"),
+        (["replay", "missing"], {}, 5, "missing is not a folder"),
+        (["explain", "t1", "--data-dir", "missing"], {}, 5, "missing is not a folder"),
+        (["backup", "missing", "target"], {}, 5, "missing is not a folder"),
         (["explain", "t1", "--server", "127.0.0.1:1", "--timeout", "0.5"], {}, 3, "no server answers at 127.0.0.1:1"),
     ],
 )

@@ -283,6 +283,7 @@ def test_damage_to_the_original_is_no_damage_to_a_copy(data: Path, tmp_path: Pat
     said("journal", "verify", tmp_path / "copy")
     # What is damaged is not backed up as if it were sound.
     assert isinstance(run("backup", data, tmp_path / "other").exception, JournalError)
+    assert not list((tmp_path / "other").iterdir())
 
 
 def test_restored_to_a_time_it_is_as_it_was(data: Path, tmp_path: Path, between_us: int) -> None:

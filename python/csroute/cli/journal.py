@@ -83,7 +83,7 @@ def show(
     from csroute.journal import records  # noqa: PLC0415
 
     since_us, until_us = _times(since, until)
-    with progress("reading") as tell:
+    with progress("reading", streaming=True) as tell:
         found = records(
             data_dir,
             from_block=from_block,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,14 +13,18 @@ __all__ = ["progress"]
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of bytes while the block runs: call it with what is done, and what there is. Silent without a terminal."""
+def progress(what: str, *, streaming: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes while the block runs: call it with what is done, and what there is. Silent without a terminal.
+
+    `streaming`: lines are printed meanwhile, so there is no bar if they go to a terminal, too.
+    """
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    silent = not console.is_terminal or (streaming and sys.stdout.isatty())
+    with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task(what, total=None)
 
         def tell(done: int, of: int) -> None:

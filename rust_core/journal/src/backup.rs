@@ -68,19 +68,24 @@ pub fn backup(from: Arc<OsDisk>, to: Arc<OsDisk>, how: How, until_us: Option<i64
         });
     }
     let until_us = until_us.unwrap_or(i64::MAX);
-    for _ in 1..TRIES {
-        match copy(&from, &to, how, until_us) {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                // Retention took a file away meanwhile: what is newer is still there.
-                for name in list(to.as_ref())? {
-                    to.remove(&name)
-                        .map_err(|source| Error::fatal("removing", &in_folder(to.as_ref(), &name), source))?;
-                }
-            }
-            done => return done,
+    let mut tries = 1;
+    loop {
+        let error = match copy(&from, &to, how, until_us) {
+            Ok(copied) => return Ok(copied),
+            Err(error) => error,
+        };
+        // Half a copy is none.
+        for name in list(to.as_ref())? {
+            to.remove(&name)
+                .map_err(|source| Error::fatal("removing", &in_folder(to.as_ref(), &name), source))?;
         }
+        // Retention took a file away meanwhile: what is newer is still there.
+        let vanished = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
+        if !vanished || tries == TRIES {
+            return Err(error);
+        }
+        tries += 1;
     }
-    copy(&from, &to, how, until_us)
 }
 
 fn copy(from: &Arc<OsDisk>, to: &Arc<OsDisk>, how: How, until_us: i64) -> Result<Copied> {

@@ -262,44 +262,54 @@ impl Reader {
             return Ok(None);
         }
         let wrong = match open.check(&before).map_err(read)? {
-            Ok(header) => {
-                self.time_us = header.time_us;
-                open.offset += BLOCK_HEADER_BYTES as u64 + u64::from(header.body_bytes);
-                self.position = Position {
-                    block: header.block,
-                    chain: header.chain,
-                    ..before
-                };
-                return Ok(Some(header));
-            }
+            Ok(header) => return Ok(Some(self.pass(header))),
             Err(wrong) => wrong,
         };
         let number = open.header.position.block + 1;
         let length = open.window.file.len().map_err(read)?;
         let (name, offset, block) = (open.name.clone(), open.offset, before.block + 1);
         let newest = self.segments()?.last() == Some(&number);
-        let proven = match self.open.as_mut() {
-            Some(open) if newest => open.knows_durable(block, &before.journal).map_err(read)?,
-            _ => true,
+        let Some(open) = self.open.as_mut() else {
+            return Ok(None);
         };
-        if proven {
-            return Err(Error::Damaged {
-                file: path,
-                offset,
-                block: Some(block),
-                record: wrong.record,
-                what: wrong.what.to_owned(),
-            });
+        if !newest || open.knows_durable(block, &before.journal).map_err(read)? {
+            // Its writer may have been at it while we looked; what later blocks vouch for is whole by now.
+            open.window.forget();
+            return match open.check(&before).map_err(read)? {
+                Ok(header) => Ok(Some(self.pass(header))),
+                Err(wrong) => Err(Error::Damaged {
+                    file: path,
+                    offset,
+                    block: Some(block),
+                    record: wrong.record,
+                    what: wrong.what.to_owned(),
+                }),
+            };
         }
+        open.window.forget();
         self.tail = Some(Tail {
             file: name,
             offset,
-            bytes: length - offset,
+            bytes: length.saturating_sub(offset),
             block,
             what: wrong.what,
             headless: false,
         });
         Ok(None)
+    }
+
+    /// Goes past a block that is right.
+    fn pass(&mut self, header: BlockHeader) -> BlockHeader {
+        self.time_us = header.time_us;
+        self.position = Position {
+            block: header.block,
+            chain: header.chain,
+            ..self.position
+        };
+        if let Some(open) = self.open.as_mut() {
+            open.offset += BLOCK_HEADER_BYTES as u64 + u64::from(header.body_bytes);
+        }
+        header
     }
 
     /// From the end of one segment to the next. False: it is the newest.

@@ -238,6 +238,11 @@ impl Window {
         Ok(self.there(offset, length))
     }
 
+    /// Reads anew next time: a writer that ran out of space takes bytes back.
+    pub fn forget(&mut self) {
+        self.bytes.clear();
+    }
+
     /// What of it is in memory.
     pub fn there(&self, offset: u64, length: usize) -> &[u8] {
         let from = offset.saturating_sub(self.start) as usize;

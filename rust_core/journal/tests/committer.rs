@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::OPTIONS;
 use csroute_journal::{
-    BlockBuilder, CommitOptions, Committer, Disk, Durability, Error, Faults, Folder, Op, Options, Reader, Sealed,
-    SimDisk, Space, Start,
+    BlockBuilder, CommitOptions, Committer, Disk, Durability, Error, Faults, Folder, Op, Options, OsDisk, Reader,
+    Sealed, SimDisk, Space, Start,
 };
 use proptest::prelude::*;
 
@@ -258,4 +258,46 @@ fn a_full_disk_ends_cleanly() {
     assert!(numbers(&disk).len() as u64 >= promised);
     let (committer, _) = start(&disk, OPTIONS, CommitOptions::default());
     assert!(committer.progress().durable >= promised);
+}
+
+const BLOCKS: u64 = 3000;
+
+/// On a real disk: a block is seen half-written, a segment closes between two looks.
+#[test]
+fn who_reads_along_sees_every_block_once() {
+    let path = std::env::temp_dir().join(format!("csroute-along-{}", std::process::id()));
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(&path).expect("a folder"));
+    let recovery = Folder::lock(disk.clone()).and_then(|folder| folder.recover(OPTIONS, None));
+    let (log, _) = recovery
+        .and_then(csroute_journal::Recovery::finish)
+        .expect("a sound disk");
+    let options = CommitOptions {
+        durability: Durability::Interval(1),
+        ..CommitOptions::default()
+    };
+    let committer = Committer::start(log, options, || {}).expect("a thread");
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let mut reader = Reader::open(disk.clone(), Start::Beginning).expect("a sound disk");
+            std::thread::spawn(move || {
+                let mut seen = 0;
+                while seen < BLOCKS {
+                    if let Some(block) = reader.next_block().expect("nothing is damaged") {
+                        assert_eq!(block.position.block, seen + 1);
+                        seen += 1;
+                    }
+                }
+            })
+        })
+        .collect();
+    for number in 1..=BLOCKS {
+        committer
+            .submit(block(number, (number % 97 * 31) as usize))
+            .expect("a sound disk");
+    }
+    for reader in readers {
+        reader.join().expect("it saw them all");
+    }
+    committer.close(0, 0).expect("a sound disk");
+    std::fs::remove_dir_all(path).expect("it is there");
 }
