@@ -204,7 +204,6 @@ fn replay(tickets: usize) {
     }
     bench.node.stop();
     let mut core = NodeCore::new(Limits::default());
-    core.hash_events();
     let folder = Folder::lock(place.disk()).expect("nobody has it");
     let started = Instant::now();
     let (_, report) = recover(&mut core, folder, options(256 << 20, 0), |_| ()).expect("it is replayed");
@@ -222,7 +221,6 @@ fn replay(tickets: usize) {
 fn waiting(tickets: usize) {
     let place = Place::new("waiting");
     let mut core = NodeCore::new(Limits::default());
-    core.hash_events();
     let mut call = |method: Method, request: &[u8], now: i64| {
         let call = Call {
             method: method.number(),

@@ -417,7 +417,7 @@ impl NodeCore {
                     caller: call.caller,
                     on,
                 };
-                let events_hash = tenant.events_hash();
+                let events_hash = tenant.engine.events_hash();
                 let stats = tenant.engine.stats();
                 let open = [
                     stats.scheduled,
@@ -478,7 +478,7 @@ impl NodeCore {
             method: call.method,
             request: call.request,
         };
-        let events_hash = tenant.events_hash();
+        let events_hash = tenant.engine.events_hash();
         self.note_given_back();
         self.log.note(&record, events_hash);
         let wait_ms = write.wait_ms();

@@ -50,7 +50,7 @@ impl NodeCore {
                 now,
                 grace,
             };
-            self.log.note(&record, tenant.events_hash());
+            self.log.note(&record, tenant.engine.events_hash());
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ fn advance(log: &mut Log, name: &str, tenant: &mut Tenant, until: Micros, timers
             until,
             timers_max,
         };
-        log.note(&record, tenant.events_hash());
+        log.note(&record, tenant.engine.events_hash());
     }
     Ok(done)
 }

@@ -35,7 +35,7 @@ impl NodeCore {
             Record::Drain { on, .. } => tenant.draining = on,
             Record::GiveBack { .. } => {}
         }
-        let events_hash = tenant.events_hash();
+        let events_hash = tenant.engine.events_hash();
         self.log.note(record, events_hash);
         Ok(())
     }
@@ -53,11 +53,6 @@ impl NodeCore {
     pub fn forget(&mut self) {
         self.tenants.clear();
         self.log.resume_from(0);
-    }
-
-    /// Hashes all events, for a journal or a replay. To be said before anything is applied.
-    pub fn hash_events(&mut self) {
-        self.tenants.hash_events();
     }
 }
 

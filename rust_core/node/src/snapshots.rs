@@ -252,12 +252,10 @@ impl Thread {
     }
 
     fn replica(&self) -> NodeCore {
-        let mut core = NodeCore::new(Limits {
+        NodeCore::new(Limits {
             ring_events_max: image::EVENTS_MAX.min(self.limits.ring_events_max),
             ..self.limits
-        });
-        core.hash_events();
-        core
+        })
     }
 
     /// What was written comes back as the same state: its journal may go.

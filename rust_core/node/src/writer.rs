@@ -107,7 +107,6 @@ impl Writer {
     fn recover(&mut self, opened: Opened) -> Result<(), Trouble> {
         let Opened { keeping, folder, syncs } = opened;
         let options = recovery::options(keeping.segment_bytes, keeping.reserve_bytes);
-        self.core.hash_events();
         let shared = self.shared.clone();
         let (log, report) = recovery::recover(&mut self.core, folder, options, |progress| {
             shared.life.told(progress);

@@ -70,7 +70,6 @@ fn opened(disk: &SimDisk, rng: &mut Rng) -> Running {
 /// The state that the disk holds, read without a node: state hashes by tenant, and the hash of all events.
 fn read(disk: &SimDisk) -> (Vec<(String, u64)>, u64) {
     let mut core = NodeCore::new(Limits::default());
-    core.hash_events();
     let folder = Folder::lock(Arc::new(disk.clone())).expect("nobody has it");
     recover(&mut core, folder, options(1 << 20, 0), |_| ()).unwrap_or_else(|trouble| panic!("{trouble}"));
     let states = core

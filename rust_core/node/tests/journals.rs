@@ -24,9 +24,7 @@ fn kept() -> PathBuf {
 }
 
 fn core() -> NodeCore {
-    let mut core = NodeCore::new(Limits::default());
-    core.hash_events();
-    core
+    NodeCore::new(Limits::default())
 }
 
 fn read(folder: &Path) -> Result<(NodeCore, Report), Trouble> {

@@ -53,7 +53,6 @@ fn recovering_twice_is_recovering_once() {
     drop(node);
     let recovered = || {
         let mut core = NodeCore::new(Limits::default());
-        core.hash_events();
         let alone = csroute_journal::Folder::lock(folder.disk()).expect("nobody has it");
         let (_, report) = recover(&mut core, alone, options(1 << 20, 0), |_| ()).expect("it is recovered");
         let hash = core.states().next().map(|(_, tenant)| tenant.engine().state_hash());

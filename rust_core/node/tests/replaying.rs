@@ -14,7 +14,6 @@ use proptest::prelude::*;
 /// A node that keeps its records.
 fn keeping() -> NodeCore {
     let mut core = NodeCore::new(Limits::default());
-    core.hash_events();
     core.log.keep(true);
     core
 }
@@ -81,7 +80,6 @@ proptest! {
     fn a_replay_comes_to_the_same(seed: u64) {
         let (core, blocks) = live(seed, 600);
         let mut again = NodeCore::new(Limits { tenants_max: 1, message_bytes_max: 1, ..Limits::default() });
-        again.hash_events();
         for (records, hash) in &blocks {
             replay(&mut again, records);
             prop_assert_eq!(again.log.hash(), *hash);
@@ -97,7 +95,6 @@ proptest! {
         let records: Vec<_> = blocks.iter().flat_map(|(records, _)| records).filter(writes).cloned().collect();
         let left_out = 20 + (seed % 100) as usize;
         let mut again = NodeCore::new(Limits::default());
-        again.hash_events();
         replay(&mut again, &records[..left_out]);
         let _ = records[left_out + 1..].iter().try_for_each(|record| {
             again.replay(&Record::decode(record).expect("well-formed"))
