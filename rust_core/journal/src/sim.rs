@@ -190,6 +190,11 @@ impl SimDisk {
             .map_or_else(Vec::new, |&number| world.inodes[number].content.clone())
     }
 
+    /// What all files take, bytes.
+    pub fn used(&self) -> u64 {
+        self.world().used()
+    }
+
     /// A number below `bound`, from the disk's own seed.
     pub fn below(&self, bound: u64) -> u64 {
         self.world().below(bound)
@@ -293,15 +298,19 @@ impl World {
         self.pending_names.push(change);
     }
 
-    fn room(&self) -> u64 {
-        let used: usize = self
+    fn used(&self) -> u64 {
+        let lengths = self
             .names
             .values()
-            .map(|&number| self.inodes[number].content.len())
-            .sum();
+            .map(|&number| self.inodes[number].content.len() as u64);
+        lengths.sum()
+    }
+
+    fn room(&self) -> u64 {
+        let used = self.used();
         self.faults
             .capacity
-            .map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64))
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(used))
     }
 
     /// Some of what is pending reaches the disk, in any order, torn.

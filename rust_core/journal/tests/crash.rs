@@ -157,3 +157,37 @@ fn a_full_disk_heals() {
     });
     assert!(ever.get() > 0, "no disk was ever full");
 }
+
+#[test]
+fn a_block_that_was_cut_back_never_returns() {
+    each_seed("crash a_block_that_was_cut_back_never_returns", 100, |seed| {
+        let mut owner = Owner::new(seed);
+        owner.recover().expect("an empty folder");
+        for _ in 0..3 {
+            owner.write().expect("there is room");
+        }
+        owner.sync().expect("a sound disk");
+        owner
+            .log
+            .as_mut()
+            .expect("recovered")
+            .give_up_reserve()
+            .expect("a sound disk");
+        let capacity = |capacity| Faults {
+            capacity,
+            ..Faults::default()
+        };
+        // Some of the next block fits, and is taken back; then the segment is closed.
+        owner.disk.set_faults(capacity(Some(owner.disk.used() + 200)));
+        let mut large = owner.block(vec![vec![7; 5000]]);
+        let written = owner.log.as_mut().expect("recovered").write(&mut large);
+        assert!(matches!(written, Err(Error::Full { .. })));
+        owner.disk.set_faults(capacity(None));
+        owner.rotate().expect("there is room");
+        owner.write().expect("there is room");
+        owner.sync().expect("a sound disk");
+        owner.disk.cut_power();
+        owner.log = None;
+        owner.recover().expect("nothing is damaged");
+    });
+}

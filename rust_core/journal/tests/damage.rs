@@ -242,3 +242,41 @@ fn another_semantics_is_not_replayed_but_follows_a_snapshot() {
     let (_, recovered) = start(Some(end)).expect("its own");
     assert_eq!(recovered.blocks, 1);
 }
+
+/// Two histories of one journal: every checksum of either is right, only the chain tells them apart.
+#[test]
+fn a_block_of_another_history_is_found() {
+    let history = |third: u8| {
+        let mut owner = Owner::new(9);
+        owner.recover().expect("an empty folder");
+        let mut ends = Vec::new();
+        for record in [1, 2, third, 4] {
+            let mut block = owner.block(vec![vec![record; 50]]);
+            let log = owner.log.as_mut().expect("recovered");
+            log.write(&mut block).and_then(|()| log.sync()).expect("a sound disk");
+            owner.blocks.push(vec![vec![record; 50]]);
+            ends.push(owner.disk.bytes("segment-00000000000000000001.journal").len());
+        }
+        (owner, ends)
+    };
+    let ((ours, ends), (theirs, _)) = (history(3), history(33));
+    let name = "segment-00000000000000000001.journal";
+    let other = theirs.disk.bytes(name);
+    ours.disk.damage(name, |bytes| {
+        bytes[ends[1]..ends[2]].copy_from_slice(&other[ends[1]..ends[2]])
+    });
+    let mut reader = Reader::open(ours.shared(), Start::Beginning).expect("its head is right");
+    for _ in 0..3 {
+        reader
+            .next_block()
+            .expect("by itself each of them is right")
+            .expect("it is there");
+    }
+    // It is the last block, so nothing vouches for it: the reading ends there, and says why.
+    assert!(reader.next_block().expect("as a torn tail").is_none());
+    assert!(
+        reader
+            .tail()
+            .is_some_and(|tail| tail.block == 4 && tail.what.contains("chain"))
+    );
+}
