@@ -191,3 +191,33 @@ fn a_block_that_was_cut_back_never_returns() {
         owner.recover().expect("nothing is damaged");
     });
 }
+
+#[test]
+fn a_segment_that_did_not_fit_never_returns() {
+    each_seed("crash a_segment_that_did_not_fit_never_returns", 100, |seed| {
+        let mut owner = Owner::new(seed);
+        owner.recover().expect("an empty folder");
+        owner.write().expect("there is room");
+        owner
+            .log
+            .as_mut()
+            .expect("recovered")
+            .give_up_reserve()
+            .expect("a sound disk");
+        let capacity = Some(owner.disk.used() + 50);
+        owner.disk.set_faults(Faults {
+            capacity,
+            ..Faults::default()
+        });
+        assert!(matches!(owner.rotate(), Err(Error::Full { .. })));
+        owner.disk.set_faults(Faults::default());
+        // It goes on in the old segment, past where the new one would have begun.
+        for _ in 0..2 {
+            owner.write().expect("there is room");
+        }
+        owner.sync().expect("a sound disk");
+        owner.disk.cut_power();
+        owner.log = None;
+        owner.recover().expect("nothing is damaged");
+    });
+}
