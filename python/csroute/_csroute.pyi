@@ -19,6 +19,8 @@ A handle is 8 bytes. One WatchNext or WorkNext of a handle waits at a time: a se
 closed, or cut, is unknown: SESSION_UNKNOWN; the cut itself is told once, as WATCHER_SLOW with the last sequence seen.
 """
 
+from collections.abc import Sequence
+from os import PathLike
 from typing import Final, final
 
 __all__: Final[list[str]] = ["Core", "Node", "Rejected", "codes", "methods"]
@@ -85,7 +87,27 @@ class Node:
         ring_events_max: int = 262_144,
         message_bytes_max: int = 4_194_304,
         watchers_max: int = 4096,
-    ) -> Node: ...
+        attributes_drop: Sequence[str] = (),
+        attributes_hash: Sequence[str] = (),
+        attributes_hash_key: bytes = b"",
+        data_dir: PathLike[str] | str | None = None,
+        durability: str = "fsync",
+        durability_interval_ms: int = 100,
+        resume_grace_ms: int = 30_000,
+        segment_bytes: int = 268_435_456,
+        disk_reserve_bytes: int = 67_108_864,
+        pending_bytes_max: int = 67_108_864,
+        snapshot_every_s: int = 600,
+        snapshot_bytes: int = 1_073_741_824,
+        snapshot_at_stop: bool = True,
+        snapshots_kept: int = 3,
+        history_s: int = 0,
+    ) -> Node:
+        """In memory alone, or, with data_dir, keeping what it decides there; `csroute.config` says what each is.
+
+        Raises OSError: the folder is in use, or cannot be opened or locked. What only reading the journal shows comes in `state`.
+        """
+
     def fileno(self) -> int:
         """Readable while completions wait; for `loop.add_reader`. Valid until the node is dropped."""
 
@@ -94,11 +116,26 @@ class Node:
 
         deadline_us: Unix µs, 0 is none; past it the call is not begun (DEADLINE_PASSED). Past in_flight_max calls
         that are not answered yet, or 256 MiB of their requests: BUSY. Submissions by one thread begin in the order
-        submitted. Parked calls (WatchNext, WorkNext, a waiting Route) are not in flight; they have bounds of their own.
+        submitted. With data_dir an answer comes when all that was applied before it is durable; JOURNAL_FAILED: whether the
+        call is kept is not known. Parked calls (WatchNext, WorkNext, a waiting Route) are not in flight; they have bounds of their own.
         """
 
     def completions(self) -> list[tuple[int, int, bytes]]:
         """All answers since the last call: (token, grpc_code, reply or google.rpc.Status). Clears the descriptor."""
+
+    def state(self) -> bytes:
+        """Where it is in its life, as JSON:
+
+        {"stage": "recovering",          # then serving; failed and stopped are the end. Calls before: RECOVERING
+         "message": "",                  # failed: why, and what to do
+         "blocks": 512, "records": 8192, "bytes": 1048576, "bytes_max": 4194304,     # how far it has read
+         "snapshot": 41,                 # the block of the snapshot that it began with; 0: none
+         "bad_snapshots": [], "cut": null,   # damaged ones; the torn tail that was cut
+         "space": "ample"}               # of the disk: low: no new tickets (DISK_FULL); full: no command at all
+        """
+
+    def snapshot(self) -> None:
+        """Ask for a snapshot of all that is applied by now; it is made beside the writer. Without data_dir: nothing."""
 
     def drain(self, on: bool) -> None:
         """Refuse new tickets (DRAINING), or take them again. All else goes on."""
@@ -114,7 +151,8 @@ class Node:
              "tenants": {"default": {"waiting": 3, …, "queues": [{"queue": "vip", …}], "clocks": [{"clock": …}],
                                      "rejections": {"STALE": 2}}},   # the fields of GetStatsReply
              "decision_us": {"bounds": [0.128, …], "counts": […], "sum": 0},   # one command's time in the engine
-             "end_to_end_us": {…}}                           # from submit to completion, parked calls left out
+             "end_to_end_us": {…},                           # from submit to completion, parked calls left out
+             "journal": {"blocks": 7, "bytes": 4096, …}}     # null without data_dir
 
         counts are a bucket each, not cumulative: counts[i] is those ≤ bounds[i], the last those above all bounds.
         """

@@ -20,14 +20,14 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from csroute.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Config", "load_config"]
+__all__ = ["Config", "hash_key", "load_config"]
 
 _PREFIX = "CSROUTE_"
 
@@ -39,7 +39,17 @@ def _address(value: str) -> str:
     return value
 
 
+def _names(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 Address = Annotated[str, AfterValidator(_address)]
+Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], BeforeValidator(_names)]
+"""A list of names; in the environment with commas between them."""
+
+_KEY_BYTES_MIN = 16
+_RECORD_BYTES_MAX = 67_108_864 // 2
+"""What the journal takes as one record, with room to spare."""
 
 
 class Config(BaseModel):
@@ -77,6 +87,39 @@ class Config(BaseModel):
     drain_grace_ms: Annotated[int, Field(ge=0, le=600_000)] = 10_000
     """On SIGTERM or SIGINT: how long what is in flight may take."""
 
+    data_dir: str = ""
+    """The folder of the journal and its snapshots, made if it is not there. Empty: everything is in memory alone."""
+    durability: Literal["fsync", "interval", "none"] = "fsync"
+    """When an answer may leave: once its command is on the disk; or with the system, and on the disk within
+    `durability_interval_ms`; or with the system, which writes when it likes."""
+    durability_interval_ms: Annotated[int, Field(ge=1, le=60_000)] = 100
+    """What a power cut may take under durability "interval"."""
+    resume_grace_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 30_000
+    """After a restart no lease and no offer ends sooner than this."""
+    segment_bytes: Annotated[int, Field(ge=65_536, le=4_294_967_296)] = 268_435_456
+    """A file of the journal is closed at this size."""
+    disk_reserve_bytes: Annotated[int, Field(ge=0, le=68_719_476_736)] = 67_108_864
+    """Space held back for finishing what is under way when the disk is full; new tickets are then DISK_FULL."""
+    pending_bytes_max: Annotated[int, Field(ge=1_048_576, le=4_294_967_296)] = 67_108_864
+    """Bytes of the journal that are not durable yet; past it nothing more is decided until the disk follows."""
+    snapshot_every_s: Annotated[int, Field(ge=0, le=31_536_000)] = 600
+    """A snapshot after this time, if anything happened. 0: not by time."""
+    snapshot_bytes: Annotated[int, Field(ge=0, le=1_099_511_627_776)] = 1_073_741_824
+    """A snapshot after so much journal. 0: not by size."""
+    snapshots_kept: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Snapshots that stay, and the journal since the oldest of them."""
+    history_s: Annotated[int, Field(ge=0, le=3_153_600_000)] = 0
+    """The journal stays at least this long, for explaining, and restoring to a time. 0: as long as the snapshots."""
+
+    attributes_drop: Names = ()
+    """Attributes that are taken off every ticket before anything sees them; "customer" is the ticket's customer."""
+    attributes_hash: Names = ()
+    """Attributes of which only a keyed hash is known (HMAC-SHA-256, 16 bytes): equal stays equal, nothing else does."""
+    attributes_hash_key: SecretStr = SecretStr("")
+    """The key of those, at least 16 bytes; better in the environment than in a file with all else."""
+    attributes_hash_key_file: str = ""
+    """A file whose bytes are the key, instead."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged; debug logs every call."""
     rejections_logged_per_s: Annotated[int, Field(ge=0, le=10_000)] = 20
@@ -99,9 +142,37 @@ def load_config(path: str | Path | None = None, *, environ: Mapping[str, str] | 
         if value is not None:
             values[key], at[key] = value, key
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError("; ".join(_problem(problem, at) for problem in error.errors())) from None
+    _agree(config, at)
+    return config
+
+
+def hash_key(config: Config) -> bytes:
+    """The key of `attributes_hash`, from wherever the settings have it; empty: there is none. Raises ConfigError."""
+    if not (file := config.attributes_hash_key_file):
+        return config.attributes_hash_key.get_secret_value().encode()
+    try:
+        return Path(file).read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(f"attributes_hash_key_file: {file}: {error.strerror}") from None
+
+
+def _agree(config: Config, at: Mapping[str, str]) -> None:
+    """What no key can say alone."""
+    if config.attributes_hash and len(hash_key(config)) < _KEY_BYTES_MIN:
+        raise ConfigError(
+            f"{at.get('attributes_hash', 'attributes_hash')}: hashing needs attributes_hash_key, or "
+            f"attributes_hash_key_file, with at least {_KEY_BYTES_MIN} bytes"
+        )
+    if both := set(config.attributes_drop) & set(config.attributes_hash):
+        raise ConfigError(f"attributes_drop and attributes_hash both name {', '.join(sorted(both))}: one of them")
+    if config.data_dir and config.message_bytes_max > _RECORD_BYTES_MAX:
+        raise ConfigError(
+            f"{at.get('message_bytes_max', 'message_bytes_max')}: with a data_dir at most {_RECORD_BYTES_MAX}; "
+            f"it is {config.message_bytes_max}"
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,14 +6,15 @@ The engine's, the wire's and the node's numbered rejections travel as `google.rp
     CsrouteError
     ├── ConfigError            a setting is wrong: names the key, where it came from, and what would be right
     ├── PolicyError            a policy is wrong (csroute.policy)
+    ├── JournalError           the data folder cannot be used, or failed: says what is wrong and what to do
     └── RejectedError          a numbered no
         ├── InvalidError       1xx: the request itself
         │   └── PolicyRejectedError    500: a compiled policy that contradicts itself
         ├── NotFoundError      2xx: a ticket, agent, session, queue, clock, channel or moment that is not known
         ├── ConflictError      300: the id is known with other content
         ├── StateError         301..399: not in this state, stale attempt, superseded session
-        ├── LimitError         400..404, 406, 408, 410: a bound is reached
-        ├── UnavailableError   405, 407, 409, and a transport that fails: try again
+        ├── LimitError         400..404, 406, 408, 410, 411: a bound is reached
+        ├── UnavailableError   405, 407, 409, 412, 413, and a transport that fails: try again
         └── InternalError      900, and whatever else: a fault of the node
 
 >>> from google.rpc import error_details_pb2, status_pb2
@@ -43,6 +44,7 @@ __all__ = [
     "CsrouteError",
     "InternalError",
     "InvalidError",
+    "JournalError",
     "LimitError",
     "NotFoundError",
     "PolicyRejectedError",
@@ -63,6 +65,10 @@ class CsrouteError(Exception):
 
 class ConfigError(CsrouteError):
     """A setting is wrong. The message names the key, where it came from, and what would be right."""
+
+
+class JournalError(CsrouteError):
+    """The journal cannot be read or written: nothing is acknowledged any more. The message says what to do."""
 
 
 class RejectedError(CsrouteError):
@@ -144,6 +150,8 @@ _FAMILY: dict[int, type[RejectedError]] = {
     405: UnavailableError,  # BUSY
     407: UnavailableError,  # DRAINING
     409: UnavailableError,  # DEADLINE_PASSED
+    412: UnavailableError,  # RECOVERING
+    413: UnavailableError,  # JOURNAL_FAILED
     500: PolicyRejectedError,
 }
 _HUNDREDS: dict[int, type[RejectedError]] = {1: InvalidError, 2: NotFoundError, 3: StateError, 4: LimitError}

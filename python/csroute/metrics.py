@@ -63,6 +63,26 @@ _HISTOGRAMS = (
     ("end_to_end", "end_to_end_us", "From a call taken to its answer; calls that were parked are left out."),
 )
 
+_JOURNAL_GAUGES = (
+    ("pending_bytes", "pending_bytes", "Bytes of the journal handed to its thread and not written yet."),
+    ("durable_lag_seconds", "pending_us", "How long the oldest block that is not durable waits."),
+    ("disk_space", "space", "0 ample, 1 low (no new tickets), 2 full (no command at all)."),
+    ("snapshot_time_seconds", "snapshot_time_us", "Unix time of the state in the newest snapshot since the start."),
+    ("snapshot_bytes", "snapshot_bytes", "Its size."),
+    ("snapshot_took_seconds", "snapshot_took_ms", "How long it took, beside the writer."),
+)
+_JOURNAL_COUNTERS = (
+    ("blocks", "blocks", "Blocks written."),
+    ("bytes", "bytes", "Bytes written."),
+    ("disk_full", "full", "How often a block did not fit on the disk."),
+    ("snapshots", "snapshots", "Snapshots made."),
+    ("snapshots_failed", "snapshots_failed", "Snapshots that could not be made."),
+)
+_JOURNAL_HISTOGRAMS = (
+    ("durable", "durable_us", "From a block handed over until it was durable."),
+    ("fsync", "fsync_us", "One fsync."),
+)
+
 Figures = dict[str, Any]
 
 
@@ -87,6 +107,8 @@ class NodeCollector(Collector):
         yield from _clocks(tenants)
         for name, key, about in _HISTOGRAMS:
             yield _histogram(f"csroute_{name}_seconds", about, node[key])
+        if node.get("journal") is not None:
+            yield from _journal(node["journal"])
 
 
 def serve_metrics(metrics: Callable[[], bytes], host: str, port: int) -> tuple[WSGIServer, Thread]:
@@ -94,6 +116,15 @@ def serve_metrics(metrics: Callable[[], bytes], host: str, port: int) -> tuple[W
     registry = CollectorRegistry()
     registry.register(NodeCollector(metrics))
     return start_http_server(port, host, registry)
+
+
+def _journal(figures: Figures) -> Iterator[Metric]:
+    for name, field, about in _JOURNAL_GAUGES:
+        yield GaugeMetricFamily(f"csroute_journal_{name}", about, _in_seconds(field, figures[field]))
+    for name, field, about in _JOURNAL_COUNTERS:
+        yield CounterMetricFamily(f"csroute_journal_{name}", about, figures[field])
+    for name, key, about in _JOURNAL_HISTOGRAMS:
+        yield _histogram(f"csroute_journal_{name}_seconds", about, figures[key])
 
 
 def _rejections(node: Figures, tenants: dict[str, Figures]) -> Metric:
@@ -195,4 +226,5 @@ def _histogram(name: str, about: str, figures: Figures) -> Metric:
 
 
 def _in_seconds(field: str, value: int) -> float:
-    return value / 1000 if field.endswith("_ms") else value
+    divisor = {"_ms": 1000, "_us": 1_000_000}.get(field[-3:])
+    return value / divisor if divisor else value

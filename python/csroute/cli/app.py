@@ -15,7 +15,7 @@ app = typer.Typer(
     name="csroute",
     help="A low-latency router for customer-service tickets.",
     epilog="Exit codes: 0 well · 1 the demo's ledgers disagree · 2 usage, setting or policy · "
-    "3 server not reachable · 4 server says no · 130 interrupted.",
+    "3 server not reachable · 4 server says no · 5 journal · 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,7 +27,7 @@ EMBEDDED_POLICY = "double11"
 
 def run() -> int:
     """Runs the command named by the process's arguments: its exit code. What went wrong is on stderr, in one line."""
-    from csroute.errors import CsrouteError, RejectedError, UnavailableError  # noqa: PLC0415
+    from csroute.errors import CsrouteError, JournalError, RejectedError, UnavailableError  # noqa: PLC0415
 
     try:
         app()
@@ -37,6 +37,8 @@ def run() -> int:
         return _said(error, 3)
     except RejectedError as error:
         return _said(error, 4)
+    except JournalError as error:
+        return _said(error, 5)
     except CsrouteError as error:
         return _said(error, 2)
     return 0
@@ -62,25 +64,34 @@ def csroute(
 
 @app.command()
 def serve(
+    *,
     listen: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Where gRPC listens, host:port. Port 0: any. [127.0.0.1:7700]")
     ] = None,
     policy: Annotated[
         str | None, typer.Option(metavar="FILE", help="A policy's .py, compiled bytes, or a preset's name. [double11]")
     ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Keep what is decided here. [nowhere: in memory alone]")
+    ] = None,
+    durability: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="When an answer may leave: fsync, interval or none. [fsync]")
+    ] = None,
     metrics: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Where Prometheus reads, or off. [127.0.0.1:7780]")
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Further settings: TOML.")] = None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, then drain.
+    """Serve until SIGTERM or Ctrl-C, then drain. SIGUSR1 asks for a snapshot.
 
     Settings come from the options, then the environment (CSROUTE_LISTEN, …), then the file, then the defaults.
     """
     from csroute.config import load_config  # noqa: PLC0415
     from csroute.errors import ConfigError  # noqa: PLC0415
 
-    settings = load_config(config, listen=listen, policy=policy, metrics_listen=metrics)
+    settings = load_config(
+        config, listen=listen, policy=policy, metrics_listen=metrics, data_dir=data_dir, durability=durability
+    )
     if not settings.policy:
         settings = settings.model_copy(update={"policy": EMBEDDED_POLICY})
 

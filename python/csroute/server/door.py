@@ -51,9 +51,6 @@ Write = Callable[[bytes], Awaitable[None]]
 class Listener(Protocol):
     """Who wants to know what came through the door."""
 
-    async def drained(self, request: bytes) -> None:
-        """AdminService.Drain was answered."""
-
     async def failed(self) -> None:
         """The node says that it failed."""
 
@@ -101,7 +98,6 @@ class Door:
 
     def _unary(self, number: int, path: str) -> Handler:
         call, who = self._pump.call, self._who
-        draining = path == "/csroute.v1.AdminService/Drain"
         logged = self._log.called if self._logs_calls else None
 
         async def handle(request: bytes, context: Context) -> bytes:
@@ -110,8 +106,6 @@ class Door:
             try:
                 tenant, caller = who(context)
                 reply = await call(number, tenant, caller, request, deadline_us(context))
-                if draining:
-                    await self._listener.drained(request)
                 if logged is not None:
                     logged(path, tenant, caller, request)
             except Refused as no:

@@ -7,12 +7,17 @@
 
 Stopping drains: health says NOT_SERVING and new tickets are refused; what is in flight is finished, up to a grace;
 streams end as DRAINING; then the node stops.
+
+With a `data_dir` the port opens at once, but until the journal is read health says NOT_SERVING, calls are RECOVERING.
+When the journal fails, nothing is acknowledged any more: health says NOT_SERVING, and `serve` ends with JournalError.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import itertools
 import json
 import signal
 from typing import TYPE_CHECKING
@@ -24,13 +29,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from csroute import _csroute
-from csroute.errors import ConfigError, rejection
+from csroute.config import hash_key
+from csroute.errors import ConfigError, JournalError, rejection
 from csroute.logs import CallLog, configure_logs
 from csroute.metrics import serve_metrics
 from csroute.router import policy_bytes
 from csroute.server.door import TENANT_DEFAULT, Door
+from csroute.server.life import Life
 from csroute.server.pump import Pump, Refused
-from csroute.v1 import admin_pb2, admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2
+from csroute.v1 import admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2, stats_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,33 +77,42 @@ class Server:
         self.metrics_port = 0
         """The port of the Prometheus endpoint, once started; 0: it is off."""
         self._stopped = False
+        self._watching: asyncio.Task[None] | None = None
+        self.over = asyncio.Event()
+        """Set when the node failed: it must be started again."""
+        self.why = ""
+        """Why, and what to do."""
 
     async def start(self) -> None:
-        """Installs the policies and listens. ConfigError, PolicyError: a setting is wrong, and nothing stays open."""
+        """Reads the journal, if there is one, installs the policies and listens.
+
+        ConfigError, PolicyError: a setting is wrong; JournalError: the data folder cannot be used. Nothing stays open.
+        """
         config = self.config
         policies = {TENANT_DEFAULT: config.policy} if config.policy else {}
         compiled = {tenant: policy_bytes(source) for tenant, source in {**policies, **config.tenants}.items()}
-        self._node = _csroute.Node(
-            in_flight_max=config.in_flight_max,
-            tenants_max=config.tenants_max,
-            ring_events_max=config.ring_events_max,
-            message_bytes_max=config.message_bytes_max,
-            watchers_max=config.watchers_max,
-        )
+        self._node = _node(config)
+        self._life = Life(self._node)
         self._pump = Pump(self._node, asyncio.get_running_loop())
         self._door = Door(self._pump, config, CallLog(config.rejections_logged_per_s), self)
         self._health = health.aio.HealthServicer()
         self._metrics: WSGIServer | None = None
         self._server = self._grpc_server()
         try:
+            self._listen_for_metrics()
+            await self._set_health(serving=False)
+            if config.data_dir:
+                await self._listen()
+                await self._life.recovered()
             for tenant, policy in compiled.items():
                 await self._install(tenant, policy)
-            self._listen_for_metrics()
-            await self._listen()
+            if not config.data_dir:
+                await self._listen()
         except BaseException:
             await self.stop(grace_s=0)
             raise
         await self._set_health(serving=True)
+        self._watching = asyncio.create_task(self._watch())
         self._log.info("listening", port=self.port, metrics_port=self.metrics_port, tenants=sorted(compiled))
 
     async def stop(self, grace_s: float | None = None) -> None:
@@ -106,6 +122,8 @@ class Server:
         self._stopped = True
         grace_s = self.config.drain_grace_ms / 1000 if grace_s is None else grace_s
         self._log.info("draining", grace_s=grace_s)
+        if self._watching is not None:
+            self._watching.cancel()
         await self._health.enter_graceful_shutdown()
         self._node.drain(True)
         stopping = asyncio.create_task(self._server.stop(grace_s + _ENDING_S))  # no new calls from here on
@@ -116,6 +134,8 @@ class Server:
         await asyncio.get_running_loop().run_in_executor(None, self._node.stop)  # answers what is parked: streams end
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._door.quiet(streams=True), _ENDING_S)
+        if (state := self._life.state())["stage"] == "failed":
+            self.why = state["message"]
         await self._server.stop(_LAST_S)  # those who watch health are not waited for
         await stopping
         self._pump.close()
@@ -148,10 +168,18 @@ class Server:
         return server
 
     async def _install(self, tenant: str, policy: bytes) -> None:
-        number = next(number for number, path, _ in _csroute.methods() if path == "internal/InstallPolicy")
+        """Installs it, unless the journal says that it is there already."""
+        if self.config.data_dir:
+            stats = await self._ask("/csroute.v1.AdminService/GetStats", tenant, b"")
+            if stats_pb2.GetStatsReply.FromString(stats).policy_version == policy_version(policy):
+                return
         request = policy_pb2.InstallPolicyRequest(policy=policy).SerializeToString()
+        await self._ask("internal/InstallPolicy", tenant, request)
+
+    async def _ask(self, path: str, tenant: str, request: bytes) -> bytes:
+        number = next(number for number, name, _ in _csroute.methods() if name == path)
         try:
-            await self._pump.call(number, tenant, "server", request, 0)
+            return await self._pump.call(number, tenant, "server", request, 0)
         except Refused as no:
             raise rejection(no.status) from None
 
@@ -173,10 +201,17 @@ class Server:
             raise ConfigError(f"metrics_listen: {at} cannot be listened on: {error.strerror}") from None
         self.metrics_port = self._metrics.server_port
 
-    async def drained(self, request: bytes) -> None:
-        """AdminService.Drain was answered: health follows."""
-        on = admin_pb2.DrainRequest.FromString(request).on
-        await self._set_health(serving=not on)
+    def snapshot(self) -> None:
+        """Asks for a snapshot of all that is decided by now."""
+        self._node.snapshot()
+
+    async def _watch(self) -> None:
+        async def serving(well: bool) -> None:
+            await self._set_health(serving=well)
+
+        self.why = await self._life.watch(serving)
+        self._log.critical("journal_failed", message=self.why)
+        self.over.set()
 
     async def failed(self) -> None:
         """The node reported a fault; if it has stopped on it, health says so: this process must be started again."""
@@ -191,18 +226,44 @@ class Server:
             await self._health.set(service, status)
 
 
+def policy_version(policy: bytes) -> int:
+    """The version that the engine gives a compiled policy: the first 8 bytes of its SHA-256."""
+    return int.from_bytes(hashlib.sha256(policy).digest()[:8], "big")
+
+
+def _node(config: Config) -> _csroute.Node:
+    """Its settings are the server's, by the same names."""
+    names = (
+        ("in_flight_max", "tenants_max", "ring_events_max", "message_bytes_max", "watchers_max"),
+        ("attributes_drop", "attributes_hash", "durability", "durability_interval_ms", "resume_grace_ms"),
+        ("segment_bytes", "disk_reserve_bytes", "pending_bytes_max", "snapshot_every_s", "snapshot_bytes"),
+        ("snapshots_kept", "history_s"),
+    )
+    settings = {name: getattr(config, name) for name in itertools.chain.from_iterable(names)}
+    try:
+        return _csroute.Node(data_dir=config.data_dir or None, attributes_hash_key=hash_key(config), **settings)
+    except OSError as error:
+        raise JournalError(f"data_dir: {error}") from None
+
+
 async def serve(config: Config) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. A second signal does not wait."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    """Serves until SIGTERM or SIGINT, then drains. A second signal does not wait. SIGUSR1 asks for a snapshot.
+
+    Raises JournalError when the journal fails: nothing was acknowledged after that.
+    """
+    loop = asyncio.get_running_loop()
+    server = Server(config)
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
-        loop.add_signal_handler(number, told.set)
-    server = Server(config)
+        loop.add_signal_handler(number, server.over.set)
     await server.start()
-    await told.wait()
+    loop.add_signal_handler(signal.SIGUSR1, server.snapshot)
+    await server.over.wait()
     for number in signals:
         loop.remove_signal_handler(number)
-    await server.stop()
+    await server.stop(grace_s=0 if server.why else None)
+    if server.why:
+        raise JournalError(server.why)
 
 
 def run(config: Config) -> None:

@@ -64,6 +64,8 @@ Global___MoveRequest: _TypeAlias = MoveRequest  # noqa: Y015
 
 @_typing.final
 class DrainRequest(_message.Message):
+    """The caller's own tenant; the server goes on serving others, and its health stays as it is. It is kept across restarts."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ON_FIELD_NUMBER: _builtins.int

@@ -100,6 +100,12 @@ codes! {
     DeadlinePassed = 409, "DEADLINE_PASSED";
     /// The watcher was too slow, and was cut.
     WatcherSlow = 410, "WATCHER_SLOW";
+    /// The journal has no room for new tickets; agents may still finish.
+    DiskFull = 411, "DISK_FULL";
+    /// The node reads its journal: nothing is taken before it is done.
+    Recovering = 412, "RECOVERING";
+    /// The journal failed: whether the call is kept is not known; send it again, with the same ids, once the node is back.
+    JournalFailed = 413, "JOURNAL_FAILED";
     /// The policy's tables contradict themselves; the message says where.
     PolicyInvalid = 500, "POLICY_INVALID";
     /// A fault of the node itself.
@@ -110,9 +116,9 @@ impl Code {
     /// Whether, and after how many ms, the same call may go through.
     pub const fn retry_after_ms(self) -> Option<u32> {
         match self {
-            Code::WaitingFull | Code::ClassesFull => Some(1000),
+            Code::WaitingFull | Code::ClassesFull | Code::Recovering | Code::JournalFailed => Some(1000),
             Code::Busy => Some(50),
-            Code::Draining => Some(2000),
+            Code::Draining | Code::DiskFull => Some(2000),
             Code::TenantsFull | Code::AgentsFull | Code::SkillsFull | Code::SessionsFull => Some(30_000),
             _ => None,
         }

@@ -86,6 +86,9 @@ use tables::Tables;
 use ticket::{Ended, Match, Ticket};
 use view::QueueStats;
 
+/// Raised by every change of what is decided from the same commands: a journal is replayed under its own number only.
+pub const SEMANTICS: u32 = 1;
+
 /// Unix time in µs.
 pub type Micros = i64;
 /// A duration in ms.

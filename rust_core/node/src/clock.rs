@@ -81,13 +81,13 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at the wall's time.
-    pub fn start() -> Self {
+    /// Starts at the wall's time, or at this one where it is later: what is in a journal was stamped before.
+    pub fn start(not_before: Micros) -> Self {
         let now = Instant::now();
         Self {
             started: now,
             looked_at: now,
-            slewed: Slewed::new(0, wall()),
+            slewed: Slewed::new(0, wall().max(not_before)),
             jumps: 0,
         }
     }

@@ -14,11 +14,15 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use csroute_engine::{Code, Engine, Micros, Rejection, limits};
+use csroute_journal::Space;
 use csroute_wire::{Method, Query, Request, Write, decode, drain_reply, encode_rejection_counts, route_reply};
 use smol_str::SmolStr;
 
 use crate::histogram::Histogram;
+use crate::log::Log;
 use crate::parking::{Parking, Place};
+use crate::privacy::Privacy;
+use crate::record::Record;
 use crate::tenant::{Rejections, Tenant, Tenants, may_wait};
 
 /// A parked `WatchNext` or `WorkNext` is answered after this, be it empty.
@@ -143,8 +147,14 @@ pub struct NodeCore {
     /// Rejections that belong to no tenant.
     rejections: Rejections,
     decisions: Histogram,
-    /// No new tickets, for any tenant.
+    /// No new tickets, for any tenant: the node stops.
     pub draining: bool,
+    /// How the journal's disk stands: low, no new tickets, for any tenant; full, no command at all.
+    pub space: Space,
+    /// What is done to attributes before anything sees them.
+    pub privacy: Privacy,
+    /// What was applied.
+    pub log: Log,
 }
 
 impl NodeCore {
@@ -160,6 +170,9 @@ impl NodeCore {
             rejections: Rejections::new(),
             decisions: Histogram::default(),
             draining: false,
+            space: Space::Ample,
+            privacy: Privacy::default(),
+            log: Log::default(),
         }
     }
 
@@ -264,7 +277,7 @@ impl NodeCore {
     /// Answers what became answerable since the last time, and does a slice of a long read. True if a read goes on.
     pub fn settle(&mut self, now: Micros) -> bool {
         let (mut places, mut woken) = (Vec::new(), Vec::new());
-        for tenant in self.tenants.all_mut() {
+        for (_, tenant) in self.tenants.all_mut() {
             tenant.decided(&mut places);
             tenant.feed.woken(&mut woken);
         }
@@ -330,17 +343,6 @@ impl NodeCore {
         self.answers.len()
     }
 
-    /// Fires at most so many timers of each tenant. True when none is left that is due.
-    pub fn advance_due(&mut self, now: Micros, timers_max: u32) -> bool {
-        let mut done = true;
-        for tenant in self.tenants.all_mut() {
-            if tenant.engine.next_due().is_some_and(|due| due <= now) {
-                done &= tenant.advance(now, timers_max).map_or(true, |(_, done)| done);
-            }
-        }
-        done
-    }
-
     /// When something is to be done though nobody asks: a timer, or the end of a parked call.
     pub fn next_due(&self) -> Option<Micros> {
         self.tenants
@@ -398,13 +400,24 @@ impl NodeCore {
             let message = format!("a caller's name has at most {} bytes", limits::ID_BYTES_MAX);
             return Err(Rejection::about(Code::FieldTooLong, "caller", message));
         }
-        let request = decode(method, call.request)?;
-        match request {
-            Request::Write(write) => self.write(call.tenant, &write, now),
+        let seen = self.privacy.apply(method, call.request);
+        let call = &Call {
+            request: &seen,
+            ..*call
+        };
+        match decode(method, &seen)? {
+            Request::Write(write) => self.write(call, &write, now),
             Request::Read(query) => self.read(method, call.tenant, query, now),
             Request::Drain { on } => {
-                let tenant = self.tenant(call.tenant, now)?;
+                let tenant = self.tenants.get(call.tenant, &self.limits, now)?;
                 tenant.draining = on;
+                let record = Record::Drain {
+                    tenant: call.tenant,
+                    now,
+                    caller: call.caller,
+                    on,
+                };
+                let events_hash = tenant.engine.events_hash();
                 let stats = tenant.engine.stats();
                 let open = [
                     stats.scheduled,
@@ -414,6 +427,8 @@ impl NodeCore {
                     stats.active,
                     stats.wrapping,
                 ];
+                self.note_given_back();
+                self.log.note(&record, events_hash);
                 Ok(Outcome::done(drain_reply(open.iter().sum())))
             }
             Request::WatchOpen(watch) => self.watch_open(call.tenant, watch, now).map(Outcome::done),
@@ -432,18 +447,40 @@ impl NodeCore {
         }
     }
 
-    fn write(&mut self, name: &str, write: &Write<'_>, now: Micros) -> Result<Outcome, Rejection> {
-        let tenant = self.tenants.get(name, &self.limits, now)?;
+    fn write(&mut self, call: &Call<'_>, write: &Write<'_>, now: Micros) -> Result<Outcome, Rejection> {
+        let tenant = self.tenants.get(call.tenant, &self.limits, now)?;
         let submits = matches!(write.method(), Method::Route | Method::RouteBatch);
         // A call repeated because its answer was lost is no new ticket: elsewhere it would become a second one.
         let known = |item| tenant.engine.route_view(write.ticket(item)).is_some();
-        if submits && (self.draining || tenant.draining) && !(0..write.len()).all(known) {
-            return Err(Rejection::new(
-                Code::Draining,
-                "no new tickets are taken: submit to another node, or later",
-            ));
+        let shedding = self.space == Space::Low;
+        if submits && (self.draining || shedding || tenant.draining) && !(0..write.len()).all(known) {
+            return Err(if shedding {
+                Rejection::new(
+                    Code::DiskFull,
+                    "the journal's disk is full: no new tickets are taken until there is room, agents can still finish",
+                )
+            } else {
+                Rejection::new(
+                    Code::Draining,
+                    "no new tickets are taken: submit to another node, or later",
+                )
+            });
+        }
+        if self.space == Space::Full {
+            let message = "the journal's disk is full, its reserve too: nothing is taken until there is room";
+            return Err(Rejection::new(Code::DiskFull, message));
         }
         let written = tenant.write(write, now, &mut self.decisions)?;
+        let record = Record::Write {
+            tenant: call.tenant,
+            now,
+            caller: call.caller,
+            method: call.method,
+            request: call.request,
+        };
+        let events_hash = tenant.engine.events_hash();
+        self.note_given_back();
+        self.log.note(&record, events_hash);
         let wait_ms = write.wait_ms();
         if wait_ms > 0 && written.state.is_some_and(may_wait) {
             return Ok(Outcome::Wait {
@@ -457,10 +494,7 @@ impl NodeCore {
 
     /// Reads are true at `now`: timers due come first.
     fn read(&mut self, method: Method, name: &str, mut query: Query, now: Micros) -> Result<Outcome, Rejection> {
-        let tenant = self.tenant(name, now)?;
-        if now > tenant.engine.now() {
-            tenant.advance(now, u32::MAX)?;
-        }
+        let tenant = self.at(name, now)?;
         if !query.step(&tenant.engine, LOOKS_MAX)? {
             return Ok(Outcome::Reading(query));
         }
@@ -470,6 +504,13 @@ impl NodeCore {
             encode_rejection_counts(counts, &mut reply);
         }
         Ok(Outcome::done(reply))
+    }
+
+    /// The tenants by name, to look at.
+    pub fn states(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {
+        let mut all: Vec<_> = self.tenants.all().collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all.into_iter()
     }
 
     pub(crate) fn tenants(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {

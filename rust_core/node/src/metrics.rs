@@ -8,7 +8,7 @@ use crate::histogram::Histogram;
 use crate::tenant::{Rejections, Tenant};
 
 /// Figures that stand outside the tenants.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Outside<'a> {
     pub in_flight: usize,
@@ -18,6 +18,8 @@ pub struct Outside<'a> {
     /// Refused before the writer saw them.
     pub refused: &'a Rejections,
     pub end_to_end: &'a Histogram,
+    /// Of the journal, where there is one.
+    pub journal: Option<Value>,
 }
 
 /// All figures. Tenants stand in the order of their names.
@@ -42,6 +44,7 @@ pub fn metrics(core: &NodeCore, outside: &Outside<'_>) -> Vec<u8> {
         "tenants": tenants,
         "decision_us": core.decisions().json(),
         "end_to_end_us": outside.end_to_end.json(),
+        "journal": outside.journal,
     });
     all.to_string().into_bytes()
 }

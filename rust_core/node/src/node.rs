@@ -4,10 +4,13 @@
 //! stamped with the clock and applied, in the order it came. Answers leave a block at a time, about every millisecond
 //! while a block is long, and so do the messages of watchers and the slices of long reads.
 //!
+//! With a data folder ([`Keeping`]) the node first reads its journal: calls are refused `RECOVERING` until all is back.
+//! Then every block goes to the journal's thread, and answers leave when it is durable. When the journal fails, nothing
+//! is acknowledged any more: everyone who waits is answered `JOURNAL_FAILED`, and the node has ended.
+//!
 //! A panic inside the engine fails the node: everyone who waits is answered `INTERNAL`, everyone who comes later too,
 //! and nothing is applied any more, since the state may be broken.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,8 +22,12 @@ use prost::Message as _;
 
 use crate::clock::wall;
 use crate::core::{Call, Limits, Reply, check_size};
+use crate::keeping::{Keeping, Opened};
+use crate::privacy::Privacy;
 use crate::queue::Queue;
+use crate::stage::{Life, Stage};
 use crate::tenant::Rejections;
+use crate::trouble::Trouble;
 use crate::writer::Writer;
 
 /// Where answers go. Called by the writer thread and, for refusals, by the submitting one: must not wait.
@@ -111,7 +118,23 @@ pub(crate) struct Shared {
     pub failed: AtomicBool,
     pub refused: Mutex<Rejections>,
     pub metrics: Mutex<Arc<[u8]>>,
+    pub life: Life,
+    pub recovering: AtomicBool,
+    /// The disk is full: whatever is taken would wait for room.
+    pub full: AtomicBool,
+    pub snapshot_wanted: AtomicBool,
     pub sink: Box<dyn Sink>,
+}
+
+/// What a node is told at its start.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Its bounds.
+    pub limits: Limits,
+    /// What is done to attributes before anything sees them.
+    pub privacy: Privacy,
+    /// Where and how the journal is kept; None: in memory alone.
+    pub keeping: Option<Keeping>,
 }
 
 /// A running node. Dropping it stops it.
@@ -122,8 +145,29 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the writer.
-    pub fn start(limits: Limits, sink: impl Sink) -> io::Result<Self> {
+    /// Starts the writer, in memory alone.
+    pub fn start(limits: Limits, sink: impl Sink) -> Result<Self, Trouble> {
+        let settings = Settings {
+            limits,
+            ..Settings::default()
+        };
+        Self::open(settings, sink)
+    }
+
+    /// Starts the writer. With a data folder it is recovered by the writer: `stage` says how far it is. What shows at
+    /// once (the folder is in use, or cannot be opened) is an error here.
+    pub fn open(settings: Settings, sink: impl Sink) -> Result<Self, Trouble> {
+        let Settings {
+            limits,
+            privacy,
+            keeping,
+        } = settings;
+        let journal = keeping.map(Opened::new).transpose()?;
+        let stage = if journal.is_some() {
+            Stage::Recovering
+        } else {
+            Stage::Serving
+        };
         let shared = Arc::new(Shared {
             queue: Queue::default(),
             in_flight: Gauge::new(limits.in_flight_max),
@@ -133,18 +177,33 @@ impl Node {
             failed: AtomicBool::new(false),
             refused: Mutex::default(),
             metrics: Mutex::new(Arc::default()),
+            recovering: AtomicBool::new(journal.is_some()),
+            full: AtomicBool::new(false),
+            snapshot_wanted: AtomicBool::new(false),
+            life: Life::begin(stage),
             sink: Box::new(sink),
         });
-        let mut writer = Writer::new(shared.clone(), limits);
+        let mut writer = Writer::new(shared.clone(), limits, privacy);
         writer.publish_metrics();
         let writer = thread::Builder::new()
             .name("csroute-writer".into())
-            .spawn(move || writer.live())?;
+            .spawn(move || writer.live(journal))?;
         Ok(Self {
             shared,
             writer: Mutex::new(Some(writer)),
             message_bytes_max: limits.message_bytes_max,
         })
+    }
+
+    /// Where it is in its life.
+    pub fn life(&self) -> &Life {
+        &self.shared.life
+    }
+
+    /// Asks for a snapshot of all that is applied by now; it is made beside the writer. Without a journal: nothing.
+    pub fn snapshot(&self) {
+        self.shared.snapshot_wanted.store(true, Ordering::Relaxed);
+        self.shared.queue.wake();
     }
 
     /// Queues a call. Its answer, a refusal too, comes to the sink. `deadline` in Unix µs; 0: none.
@@ -157,6 +216,15 @@ impl Node {
     fn try_submit(&self, call: &Call<'_>, token: u64, deadline: Micros) -> Result<(), Rejection> {
         check_size(call.request.len(), self.message_bytes_max)?;
         let (shared, bytes) = (&self.shared, call.request.len());
+        if shared.recovering.load(Ordering::Acquire) {
+            let message = "the node reads its journal: nothing is taken before all is back";
+            return Err(Rejection::new(Code::Recovering, message));
+        }
+        if shared.full.load(Ordering::Relaxed) {
+            // Here, not behind what waits for room: this answer tells of nothing that could be lost.
+            let message = "the journal's disk is full, its reserve too: nothing is taken until there is room";
+            return Err(Rejection::new(Code::DiskFull, message));
+        }
         if !shared.in_flight.take(1) {
             return Err(busy(shared.in_flight.max, "calls"));
         }
@@ -239,7 +307,13 @@ impl Drop for Node {
 impl Shared {
     /// Why nothing is taken any more.
     pub(crate) fn closed(&self) -> Rejection {
-        if self.failed.load(Ordering::Relaxed) {
+        if let Stage::Failed(_) = self.life.stage() {
+            Rejection::new(
+                Code::JournalFailed,
+                "the journal failed, so whether this call is kept is not known: send it again, with the same ids, when \
+                 the node is back",
+            )
+        } else if self.failed.load(Ordering::Relaxed) {
             Rejection::new(Code::Internal, "the node failed and must be started again: see its log")
         } else {
             Rejection::new(
@@ -350,6 +424,56 @@ mod tests {
         node.stop();
         let metrics: serde_json::Value = serde_json::from_slice(&node.metrics()).unwrap();
         assert_eq!(metrics["failed"], true);
+    }
+
+    #[test]
+    fn a_command_that_panics_is_not_kept_and_what_was_before_it_is() {
+        use csroute_journal::SimDisk;
+        use csroute_wire::Method;
+        let disk = SimDisk::new(1);
+        let open = || {
+            let keeping = Keeping {
+                reserve_bytes: 0,
+                ..Keeping::on(Arc::new(disk.clone()))
+            };
+            let settings = Settings {
+                keeping: Some(keeping),
+                ..Settings::default()
+            };
+            let book = Book::default();
+            let node = Node::open(settings, book.clone()).unwrap();
+            while node.life().stage() == Stage::Recovering {
+                thread::sleep(Duration::from_millis(1));
+            }
+            (node, book)
+        };
+        let opens = |node: &Node, token: u64| {
+            let request = [b"\x0a\x02s", [b'0' + token as u8].as_slice()].concat();
+            let call = Call {
+                request: &request,
+                ..call(Method::OpenSession.number())
+            };
+            node.submit(&call, token, 0);
+        };
+        let (node, book) = open();
+        (0..5).for_each(|token| opens(&node, token));
+        node.submit(&call(PANIC), 5, 0);
+        (6..10).for_each(|token| opens(&node, token));
+        let answered = book.wait_for(10);
+        let kept = answered.values().take_while(|codes| codes[0] == 0).count();
+        assert!(kept <= 5 && answered[&5] == [grpc_code(Code::Internal)], "{answered:?}");
+        drop(node);
+        disk.restart();
+        let (node, book) = open();
+        for token in 0..kept as u64 {
+            let request = [b"\x0a\x02s", [b'0' + token as u8].as_slice()].concat();
+            let call = Call {
+                request: &request,
+                ..call(Method::RenewLease.number())
+            };
+            node.submit(&call, token, 0);
+            assert_eq!(book.wait_for(token as usize + 1)[&token], [0]);
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ struct Inner<T> {
     closed: bool,
     /// The writer sleeps: only then need it be woken.
     asleep: bool,
+    /// Somebody woke it though nothing is queued; it may not have slept yet.
+    woken: bool,
 }
 
 /// Many push, one takes.
@@ -37,6 +39,7 @@ impl<T> Default for Queue<T> {
                 items: Vec::new(),
                 closed: false,
                 asleep: false,
+                woken: false,
             }),
             pushed: Condvar::new(),
         }
@@ -64,12 +67,14 @@ impl<T> Queue<T> {
     pub fn take(&self, block: &mut Vec<T>, wait: Duration) -> bool {
         debug_assert!(block.is_empty());
         let mut inner = self.lock();
-        if inner.items.is_empty() && !inner.closed && !wait.is_zero() {
+        let woken = mem::take(&mut inner.woken);
+        if inner.items.is_empty() && !inner.closed && !woken && !wait.is_zero() {
             inner.asleep = true;
-            let waiting = |inner: &mut Inner<T>| inner.items.is_empty() && !inner.closed && inner.asleep;
+            let waiting =
+                |inner: &mut Inner<T>| inner.items.is_empty() && !inner.closed && inner.asleep && !inner.woken;
             let waited = self.pushed.wait_timeout_while(inner, wait, waiting);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
-            inner.asleep = false;
+            (inner.asleep, inner.woken) = (false, false);
         }
         mem::swap(&mut inner.items, block);
         !inner.closed || !block.is_empty()
@@ -77,7 +82,7 @@ impl<T> Queue<T> {
 
     /// Wakes the writer though nothing is queued.
     pub fn wake(&self) {
-        self.lock().asleep = false;
+        self.lock().woken = true;
         self.pushed.notify_one();
     }
 

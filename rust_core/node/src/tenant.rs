@@ -53,6 +53,11 @@ impl Tenant {
         &self.engine
     }
 
+    /// It takes no new tickets.
+    pub fn draining(&self) -> bool {
+        self.draining
+    }
+
     /// A `WatchReply` with the events after a sequence.
     pub fn events(&self, after: u64, events_max: usize) -> Result<Vec<u8>, Rejection> {
         self.feed.events(after, events_max)
@@ -99,6 +104,24 @@ impl Tenant {
             replayed,
             state,
         })
+    }
+
+    /// Applies a request's commands again, as `write` did, without replies.
+    pub fn replay(&mut self, write: &Write<'_>, now: Micros) -> Result<(), Rejection> {
+        let begun = self.engine.begin(now, &mut self.events);
+        self.publish();
+        begun?;
+        for item in 0..write.len() {
+            if item % WARM_MAX == 0 && write.len() > 1 {
+                self.engine.warm((item..write.len()).map(|item| write.ticket(item)));
+            }
+            // What was rejected then is rejected now, and changes nothing.
+            let _ = write
+                .command(item)
+                .and_then(|command| self.engine.apply(&command, &mut self.events));
+            self.publish();
+        }
+        Ok(())
     }
 
     /// Fires at most so many timers. True when none is left.
@@ -153,55 +176,91 @@ impl Tenant {
 
 /// The tenants, by name.
 #[derive(Default)]
-pub struct Tenants(FxHashMap<SmolStr, Tenant>);
+pub struct Tenants {
+    by_name: FxHashMap<SmolStr, Tenant>,
+    /// Given back since the last `given_back`.
+    given_back: Vec<SmolStr>,
+}
 
 impl Tenants {
     /// The tenant of this name, made at first use.
     pub fn get(&mut self, name: &str, bounds: &Limits, now: Micros) -> Result<&mut Tenant, Rejection> {
-        if !self.0.contains_key(name) {
+        if !self.by_name.contains_key(name) {
             if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
                 let message = format!("a tenant's name has 1 to {} bytes", limits::NAME_BYTES_MAX);
                 return Err(Rejection::about(Code::OutOfRange, "tenant", message));
             }
-            if self.0.len() >= bounds.tenants_max {
-                self.0.retain(|_, tenant| !tenant.is_empty());
+            if self.by_name.len() >= bounds.tenants_max {
+                self.give_back(Micros::MAX);
             }
-            if self.0.len() >= bounds.tenants_max {
+            if self.by_name.len() >= bounds.tenants_max {
                 let message = format!("the node has {} tenants, as many as it may", bounds.tenants_max);
                 return Err(Rejection::about(Code::TenantsFull, name, message));
             }
         }
-        let tenant = self
-            .0
-            .entry(name.into())
-            .or_insert_with(|| Tenant::new(Engine::new(), bounds.ring_events_max));
+        let tenant = self.made(name, bounds.ring_events_max);
         tenant.used_at = now;
         Ok(tenant)
     }
 
+    /// The tenant of this name, made if it is not there.
+    pub fn made(&mut self, name: &str, ring_events_max: usize) -> &mut Tenant {
+        self.by_name
+            .entry(name.into())
+            .or_insert_with(|| Tenant::new(Engine::new(), ring_events_max))
+    }
+
+    /// Puts a tenant in the place of this name.
+    pub fn put(&mut self, name: SmolStr, tenant: Tenant) {
+        self.by_name.insert(name, tenant);
+    }
+
+    /// All go.
+    pub fn clear(&mut self) {
+        self.by_name.clear();
+    }
+
+    /// The tenant of this name goes.
+    pub fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
     /// The tenant of this name, if it is there.
     pub fn known(&mut self, name: &str) -> Option<&mut Tenant> {
-        self.0.get_mut(name)
+        self.by_name.get_mut(name)
     }
 
     /// All, in no order.
-    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Tenant> {
-        self.0.values_mut()
+    pub fn all_mut(&mut self) -> impl Iterator<Item = (&SmolStr, &mut Tenant)> {
+        self.by_name.iter_mut()
     }
 
     /// How many watch, of all tenants.
     pub fn watchers(&self) -> usize {
-        self.0.values().map(|tenant| tenant.feed.watchers()).sum()
+        self.by_name.values().map(|tenant| tenant.feed.watchers()).sum()
     }
 
     /// All, in no order.
     pub fn all(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {
-        self.0.iter()
+        self.by_name.iter()
     }
 
     /// Gives back the tenants that are empty and that nobody used since `before`.
     pub fn give_back(&mut self, before: Micros) {
-        self.0.retain(|_, tenant| tenant.used_at > before || !tenant.is_empty());
+        let given_back = &mut self.given_back;
+        self.by_name.retain(|name, tenant| {
+            let kept = tenant.used_at > before || !tenant.is_empty();
+            if !kept {
+                given_back.push(name.clone());
+            }
+            kept
+        });
+    }
+
+    /// Those given back since the last time, by name: the map's order must not reach the journal's.
+    pub fn given_back(&mut self) -> Vec<SmolStr> {
+        self.given_back.sort_unstable();
+        std::mem::take(&mut self.given_back)
     }
 }
 

@@ -32,10 +32,7 @@ impl NodeCore {
     pub(crate) fn work_open(&mut self, name: &str, session: SmolStr, now: Micros) -> Reply {
         let handle = self.new_handle(now)?;
         let message_bytes_max = self.limits.message_bytes_max;
-        let tenant = self.tenant(name, now)?;
-        if now > tenant.engine.now() {
-            tenant.advance(now, u32::MAX)?;
-        }
+        let tenant = self.at(name, now)?;
         // At once, not in slices: the opening and the first event after it must meet.
         let opening = Query::opening(&session).run(&tenant.engine)?;
         if opening.len() > message_bytes_max {
@@ -55,7 +52,7 @@ impl NodeCore {
         if self.tenants.watchers() >= self.limits.watchers_max {
             self.tenants
                 .all_mut()
-                .for_each(|tenant| tenant.feed.close_unread(now.saturating_sub(UNREAD_US)));
+                .for_each(|(_, tenant)| tenant.feed.close_unread(now.saturating_sub(UNREAD_US)));
         }
         if self.tenants.watchers() >= self.limits.watchers_max {
             let message = format!("the node has {} watchers, as many as it may", self.limits.watchers_max);

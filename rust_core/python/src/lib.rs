@@ -4,6 +4,7 @@
 //! leaves its answers in a list and makes a descriptor readable, once a block.
 
 mod core;
+mod journal;
 mod node;
 mod rejected;
 
@@ -34,6 +35,12 @@ fn codes() -> Vec<(u16, &'static str, i32, Option<u32>)> {
 fn _csroute(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<core::Core>()?;
     module.add_class::<node::Node>()?;
+    module.add_class::<journal::JournalReader>()?;
+    module.add_class::<journal::Replay>()?;
+    module.add_function(wrap_pyfunction!(journal::journal_segments, module)?)?;
+    module.add_function(wrap_pyfunction!(journal::journal_snapshots, module)?)?;
+    module.add_function(wrap_pyfunction!(journal::journal_repair, module)?)?;
+    module.add_function(wrap_pyfunction!(journal::journal_backup, module)?)?;
     module.add("Rejected", rejected::class(module.py())?)?;
     module.add_function(wrap_pyfunction!(methods, module)?)?;
     module.add_function(wrap_pyfunction!(codes, module)?)

@@ -2,9 +2,14 @@
 
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use csroute_node::{Call, Completion, Limits, Node as Inner, Sink};
+use csroute_journal::{Durability, OsDisk, Retention};
+use csroute_node::privacy::{Privacy, Treatment};
+use csroute_node::{Call, Completion, Keeping, Limits, Node as Inner, Settings, Sink};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::event::{EventfdFlags, eventfd};
@@ -51,14 +56,33 @@ impl Node {
     #[new]
     #[pyo3(signature = (
         *, in_flight_max = 8192, tenants_max = 64, ring_events_max = 262_144, message_bytes_max = 4_194_304,
-        watchers_max = 4096
+        watchers_max = 4096, attributes_drop = Vec::new(), attributes_hash = Vec::new(), attributes_hash_key = Vec::new(),
+        data_dir = None, durability = "fsync", durability_interval_ms = 100, resume_grace_ms = 30_000,
+        segment_bytes = 268_435_456, disk_reserve_bytes = 67_108_864, pending_bytes_max = 67_108_864,
+        snapshot_every_s = 600, snapshot_bytes = 1_073_741_824, snapshot_at_stop = true, snapshots_kept = 3, history_s = 0
     ))]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // they are named in Python
     fn new(
         in_flight_max: usize,
         tenants_max: usize,
         ring_events_max: usize,
         message_bytes_max: usize,
         watchers_max: usize,
+        attributes_drop: Vec<String>,
+        attributes_hash: Vec<String>,
+        attributes_hash_key: Vec<u8>,
+        data_dir: Option<PathBuf>,
+        durability: &str,
+        durability_interval_ms: u64,
+        resume_grace_ms: i64,
+        segment_bytes: u64,
+        disk_reserve_bytes: u64,
+        pending_bytes_max: usize,
+        snapshot_every_s: u64,
+        snapshot_bytes: u64,
+        snapshot_at_stop: bool,
+        snapshots_kept: usize,
+        history_s: u64,
     ) -> PyResult<Self> {
         let ready = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
         let outbox = Arc::new(Outbox {
@@ -73,7 +97,45 @@ impl Node {
             in_flight_max,
             ..Limits::default()
         };
-        let node = Inner::start(limits, Inbox(outbox.clone()))?;
+        let dropped = attributes_drop.into_iter().map(|name| (name, Treatment::Drop));
+        let hashed = attributes_hash.into_iter().map(|name| (name, Treatment::Hash));
+        let privacy = Privacy::new(dropped.chain(hashed), &attributes_hash_key)
+            .map_err(|no| PyValueError::new_err(no.to_string()))?;
+        let durability = match durability {
+            "fsync" => Durability::Fsync,
+            "interval" => Durability::Interval(durability_interval_ms),
+            "none" => Durability::None,
+            other => {
+                let message = format!("durability is \"fsync\", \"interval\" or \"none\", not {other:?}");
+                return Err(PyValueError::new_err(message));
+            }
+        };
+        let keeping = data_dir
+            .map(|folder| {
+                Ok::<_, std::io::Error>(Keeping {
+                    durability,
+                    grace: resume_grace_ms,
+                    segment_bytes,
+                    reserve_bytes: disk_reserve_bytes,
+                    pending_bytes_max,
+                    snapshot_every: Duration::from_secs(snapshot_every_s),
+                    snapshot_bytes,
+                    snapshot_at_stop,
+                    retention: Retention {
+                        snapshots: snapshots_kept,
+                        history_ms: (history_s > 0).then_some(history_s.saturating_mul(1000)),
+                    },
+                    ..Keeping::on(Arc::new(OsDisk::open(folder)?))
+                })
+            })
+            .transpose()?;
+        let settings = Settings {
+            limits,
+            privacy,
+            keeping,
+        };
+        let node =
+            Inner::open(settings, Inbox(outbox.clone())).map_err(|trouble| PyOSError::new_err(trouble.to_string()))?;
         Ok(Self { outbox, node })
     }
 
@@ -99,6 +161,14 @@ impl Node {
         answers
             .map(|answer| (answer.token, answer.grpc_code, PyBytes::new(py, &answer.bytes)))
             .collect()
+    }
+
+    fn state<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.node.life().json().to_string().as_bytes())
+    }
+
+    fn snapshot(&self) {
+        self.node.snapshot();
     }
 
     fn drain(&self, on: bool) {

@@ -84,8 +84,9 @@ pub const fn grpc_code(code: Code) -> i32 {
         | Code::SkillsFull
         | Code::SessionsFull
         | Code::Busy
+        | Code::DiskFull
         | Code::TenantsFull => grpc::RESOURCE_EXHAUSTED,
-        Code::Draining => grpc::UNAVAILABLE,
+        Code::Draining | Code::Recovering | Code::JournalFailed => grpc::UNAVAILABLE,
         Code::SequenceGone => grpc::OUT_OF_RANGE,
         Code::DeadlinePassed => grpc::DEADLINE_EXCEEDED,
         Code::WatcherSlow => grpc::ABORTED,

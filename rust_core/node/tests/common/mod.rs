@@ -1,6 +1,9 @@
 //! What the tests of the node share: a policy, requests, and a sink that remembers.
 #![allow(missing_docs, dead_code, clippy::missing_panics_doc)]
 
+pub mod kept;
+pub mod load;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -190,6 +193,24 @@ impl Sink for Answers {
 }
 
 impl Answers {
+    /// Waits for the answer of one call.
+    pub fn wait_for_token(&self, token: u64) -> Completion {
+        let found = |all: &[Completion]| all.iter().find(|answer| answer.token == token).cloned();
+        let all = self.0.0.lock().unwrap();
+        let (all, waited) = self
+            .0
+            .1
+            .wait_timeout_while(all, Duration::from_mins(1), |all| found(all).is_none())
+            .unwrap();
+        assert!(!waited.timed_out(), "{token} is not answered");
+        found(&all).expect("it was found")
+    }
+
+    /// All so far.
+    pub fn all(&self) -> Vec<Completion> {
+        self.0.0.lock().unwrap().clone()
+    }
+
     /// Waits for so many in all.
     pub fn wait_for(&self, answers: usize) -> Vec<Completion> {
         let all = self.0.0.lock().unwrap();

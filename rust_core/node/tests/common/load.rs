@@ -1,0 +1,345 @@
+//! Random requests of gateways, agents and operators, the same for the same seed.
+
+use csroute_wire::Method;
+use csroute_wire::pb::csroute::v1 as pb;
+use csroute_wire::pb::csroute::v1::agent_action::Action;
+use prost::Message;
+
+/// `SplitMix64` (Steele, Lea, Flood 2014).
+#[derive(Clone)]
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// Offers that expire, wrap-up, a step, a clock with a warning, short memories: every kind of timer comes up in seconds.
+pub fn policy(name: &str) -> pb::CompiledPolicy {
+    let test = |value: &str| pb::Condition {
+        node: Some(pb::condition::Node::Test(pb::Test {
+            attribute: "queue".into(),
+            op: pb::test::Op::In.into(),
+            values: vec![value.into()],
+        })),
+    };
+    let offered = pb::Effects {
+        offer: Some(pb::OfferTable {
+            ttl_ms: 700,
+            away_on_expiry: false,
+        }),
+        head_start_ms: 5000,
+        ..pb::Effects::default()
+    };
+    let rest = pb::Effects {
+        wrap_up_ms: Some(300),
+        decline_exclude_ms: Some(400),
+        steps: vec![pb::StepTable {
+            age_ms: 900,
+            boost_ms: 2000,
+            alert: "late".into(),
+            ..pb::StepTable::default()
+        }],
+        clocks: vec![pb::ClockUse {
+            clock: "answer".into(),
+            mode: pb::clock_use::Mode::Within.into(),
+            target_ms: 1500,
+            warnings_ms: vec![1000],
+        }],
+        ..pb::Effects::default()
+    };
+    pb::CompiledPolicy {
+        format: 1,
+        name: name.into(),
+        attributes: vec![pb::AttributeTable {
+            name: "queue".into(),
+            ..pb::AttributeTable::default()
+        }],
+        channels: vec![pb::ChannelTable {
+            name: "chat".into(),
+            cost: 20,
+            limit: 3,
+        }],
+        clocks: vec![pb::ClockTable {
+            name: "answer".into(),
+            starts: "arrival".into(),
+            stops: "assignment".into(),
+            ..pb::ClockTable::default()
+        }],
+        layers: vec![pb::LayerTable {
+            name: "queue".into(),
+            every: false,
+            rules: vec![
+                pb::RuleTable {
+                    name: "vip".into(),
+                    when: Some(test("vip")),
+                    effects: Some(offered),
+                    ..pb::RuleTable::default()
+                },
+                pb::RuleTable {
+                    name: "rest".into(),
+                    effects: Some(rest),
+                    ..pb::RuleTable::default()
+                },
+            ],
+        }],
+        limits: Some(pb::LimitsTable {
+            closed_keep_ms: 3000,
+            ..pb::LimitsTable::default()
+        }),
+        lost_grace_ms: 500,
+        suspend_ms: 800,
+        ..pb::CompiledPolicy::default()
+    }
+}
+
+/// One request.
+pub struct Asked {
+    pub tenant: &'static str,
+    pub method: Method,
+    pub request: Vec<u8>,
+}
+
+/// An endless day of two tenants, and of a third that only comes and goes.
+#[derive(Clone)]
+pub struct Load {
+    pub rng: Rng,
+    tickets: [u64; 2],
+    begun: usize,
+}
+
+const TENANTS: [&str; 2] = ["left", "right"];
+const AGENTS: u64 = 6;
+
+impl Load {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng(seed),
+            tickets: [0; 2],
+            begun: 0,
+        }
+    }
+
+    /// The ticket of a number, as it is sent each time.
+    pub fn ticket(number: u64) -> pb::NewTicket {
+        let queue = if number.is_multiple_of(3) { "vip" } else { "rest" };
+        pb::NewTicket {
+            id: format!("t{number}"),
+            channel: "chat".into(),
+            source: format!("g{}", number % 2),
+            customer: format!("c{}", number % 17),
+            attributes: vec![pb::Attribute {
+                name: "queue".into(),
+                value: queue.into(),
+                confidence_milli: None,
+            }],
+            ..pb::NewTicket::default()
+        }
+    }
+
+    fn some_ticket(&mut self, of: usize) -> String {
+        let back = self.rng.below(12);
+        format!("t{}", self.tickets[of].saturating_sub(back))
+    }
+
+    fn agent(&mut self) -> String {
+        format!("a{}", self.rng.below(AGENTS))
+    }
+
+    fn action(&mut self, of: usize) -> Action {
+        let (ticket, agent, attempt) = (self.some_ticket(of), self.agent(), 1 + self.rng.below(2) as u32);
+        let (session, reason) = ("desk".to_owned(), String::new());
+        let presence = 1 + self.rng.below(4) as i32;
+        match self.rng.below(20) {
+            0..4 => Action::Login(pb::LoginRequest {
+                session,
+                agent,
+                presence: 1,
+                reason,
+            }),
+            4 => Action::SetPresence(pb::SetPresenceRequest {
+                session,
+                agent,
+                presence,
+                reason,
+            }),
+            5..9 => Action::Accept(pb::AcceptRequest {
+                ticket,
+                attempt,
+                context: Vec::new(),
+            }),
+            9 => Action::Decline(pb::DeclineRequest {
+                ticket,
+                attempt,
+                reason,
+            }),
+            10 => Action::EndWrapUp(pb::EndWrapUpRequest { ticket, attempt }),
+            11 => Action::PauseClock(pb::PauseClockRequest {
+                ticket,
+                clock: "answer".into(),
+            }),
+            12 => Action::Transfer(pb::TransferRequest {
+                ticket,
+                attempt,
+                to: Some(pb::transfer_request::To::Queue("vip".into())),
+            }),
+            13 => Action::RenewLease(pb::RenewLeaseRequest { session }),
+            _ => Action::Complete(pb::CompleteRequest {
+                ticket,
+                attempt,
+                outcome: String::new(),
+                context: Vec::new(),
+            }),
+        }
+    }
+
+    fn opening(&mut self) -> Option<Asked> {
+        let (at, tenant) = (self.begun / TENANTS.len(), TENANTS[self.begun % TENANTS.len()]);
+        self.begun += 1;
+        let (method, request) = match at {
+            0 => (
+                Method::InstallPolicy,
+                pb::InstallPolicyRequest {
+                    policy: policy("first").encode_to_vec(),
+                    reclassify: false,
+                }
+                .encode_to_vec(),
+            ),
+            1 => {
+                let agent = |number| pb::AgentSpec {
+                    id: format!("a{number}"),
+                    ..pb::AgentSpec::default()
+                };
+                let agents = (0..AGENTS).map(agent).collect();
+                (Method::UpsertAgents, pb::UpsertAgentsRequest { agents }.encode_to_vec())
+            }
+            2 => (
+                Method::OpenSession,
+                pb::OpenSessionRequest {
+                    session: "desk".into(),
+                    lease_ms: 10_000,
+                }
+                .encode_to_vec(),
+            ),
+            _ => return None,
+        };
+        Some(Asked {
+            tenant,
+            method,
+            request,
+        })
+    }
+
+    /// The next request.
+    pub fn next(&mut self) -> Asked {
+        if let Some(asked) = self.opening() {
+            return asked;
+        }
+        let of = self.rng.below(2) as usize;
+        let tenant = TENANTS[of];
+        let (method, request) = match self.rng.below(100) {
+            0..15 => {
+                let tickets: Vec<_> = (0..=self.rng.below(2))
+                    .map(|_| {
+                        self.tickets[of] += u64::from(!self.rng.chance(10)); // now and then one again
+                        Self::ticket(self.tickets[of])
+                    })
+                    .collect();
+                (
+                    Method::RouteBatch,
+                    pb::RouteBatchRequest { tickets, tag: 1 }.encode_to_vec(),
+                )
+            }
+            15..20 => {
+                self.tickets[of] += 1;
+                let ticket = Some(Self::ticket(self.tickets[of]));
+                (Method::Route, pb::RouteRequest { ticket, wait_ms: 0 }.encode_to_vec())
+            }
+            20..75 => {
+                let actions = (0..=self.rng.below(8))
+                    .map(|tag| pb::AgentAction {
+                        action: Some(self.action(of)),
+                        tag,
+                    })
+                    .collect();
+                (Method::Act, pb::ActRequest { actions }.encode_to_vec())
+            }
+            75..80 => {
+                let id = self.some_ticket(of);
+                (
+                    Method::Cancel,
+                    pb::CancelRequest {
+                        id,
+                        reason: "left".into(),
+                    }
+                    .encode_to_vec(),
+                )
+            }
+            80..82 => (
+                Method::Suspend,
+                pb::SuspendRequest {
+                    id: self.some_ticket(of),
+                }
+                .encode_to_vec(),
+            ),
+            82..86 => {
+                let session = "desk".to_owned();
+                (
+                    Method::OpenSession,
+                    pb::OpenSessionRequest {
+                        session,
+                        lease_ms: 10_000,
+                    }
+                    .encode_to_vec(),
+                )
+            }
+            86..88 => {
+                let name = ["first", "second"][self.rng.below(2) as usize];
+                let request = pb::InstallPolicyRequest {
+                    policy: policy(name).encode_to_vec(),
+                    reclassify: true,
+                };
+                (Method::InstallPolicy, request.encode_to_vec())
+            }
+            88..90 => (
+                Method::Drain,
+                pb::DrainRequest {
+                    on: self.rng.chance(30),
+                }
+                .encode_to_vec(),
+            ),
+            90..92 => {
+                // One that holds nothing: it is given back when it was idle.
+                let renew = pb::RenewLeaseRequest { session: "none".into() };
+                return Asked {
+                    tenant: "passer-by",
+                    method: Method::RenewLease,
+                    request: renew.encode_to_vec(),
+                };
+            }
+            92..96 => (Method::ListTickets, pb::ListTicketsRequest::default().encode_to_vec()),
+            _ => (
+                Method::GetStats,
+                pb::GetStatsRequest { with_state_hash: true }.encode_to_vec(),
+            ),
+        };
+        Asked {
+            tenant,
+            method,
+            request,
+        }
+    }
+}
