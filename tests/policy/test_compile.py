@@ -49,7 +49,7 @@ clocks { name: "legal" starts: "arrival" stops: "first_reply" hard: true }
 defaults { clocks { clock: "legal" mode: MODE_WITHIN target_ms: 180000 } }
 limits { waiting_max: 1200000 classes_max: 20000 }
 lost_grace_ms: 30000 suspend_ms: 300000 short_abandon_ms: 5000 answer_target_ms: 30000
-skills: "logistics" skills: "general" skills: "lang[*]"
+skills: "logistics" skills: "general" skills: "lang[*]" cases: 2
 """
 
 
@@ -117,7 +117,7 @@ def test_there_are_no_maps_in_the_tables() -> None:
 
 def test_the_bounds_are_the_engines_and_the_wires() -> None:
     sources = "".join(
-        (ROOT / path).read_text() for path in ("rust_core/engine/src/limits.rs", "rust_core/wire/src/policy.rs")
+        (ROOT / path).read_text() for path in ("rust_core/engine/src/limits.rs", "rust_core/wire/src/policy.rs", "rust_core/wire/src/scenes.rs")
     )
     theirs = {name: eval(value) for name, value in re.findall(r"const (\w+): \w+ = ([\d_ <]+);", sources)}
     mine = {name: value for name, value in vars(limits).items() if name.isupper()}

@@ -8,21 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
+from random import Random
 from typing import TYPE_CHECKING
 
 from csroute.policy.attributes import All, AnyHolds, Condition, Fact, Test
 from csroute.policy.evaluate import holds
-from csroute.policy.layers import Otherwise, Rule, rules_of
+from csroute.policy.layers import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from csroute.policy.layers import Layer
+    from csroute.policy.policy import Policy
 
-__all__ = ["Reach", "depth", "lists", "reach", "tests"]
+__all__ = ["Reach", "combinations", "depth", "lists", "reach", "tests"]
 
 TRIES_MAX = 1_000_000
 """Combinations × rules looked at, a second or so; a layer with more is not tried."""
+SAMPLE = 20_000
+"""Combinations of several layers looked at."""
 
 
 @dataclass
@@ -75,22 +79,37 @@ def _domain(fact: Fact[str], named: set[str]) -> list[str | None]:
     return values if fact.required and not fact.threshold_milli else [*values, None]
 
 
-def reach(layer: type[Layer]) -> Reach | None:
-    """Tries a layer; None if there are too many combinations."""
-    conditions = [rule.when for rule in rules_of(layer) if isinstance(rule, Rule)]
+def combinations(policy: Policy, layers: Sequence[type[Layer]]) -> Iterator[dict[str, str]]:
+    """Tickets' values, one of each kind that these layers tell apart; of too many, a sample that is always the same."""
     named: dict[Fact[str], set[str]] = {}
-    for condition in conditions:
+    for layer in layers:
+        for rule in policy.rules(layer):
+            for test in tests(rule.when) if isinstance(rule, Rule) else ():
+                named.setdefault(test.fact, set()).update(test.values)
+    domains = {fact.name: _domain(fact, values) for fact, values in named.items()}
+    whole = prod(map(len, domains.values()))
+    random = Random(0)  # noqa: S311 - no secret
+    drawn = ([random.choice(domain) for domain in domains.values()] for _ in range(SAMPLE))
+    for values in product(*domains.values()) if whole <= SAMPLE else drawn:
+        yield {name: value for name, value in zip(domains, values, strict=True) if value is not None}
+
+
+def reach(policy: Policy, layer: type[Layer]) -> Reach | None:
+    """Tries a layer; None if there are too many combinations."""
+    rules = policy.rules(layer)
+    awake = {place: rule.when for place, rule in enumerate(rules) if isinstance(rule, Rule) and not rule.dormant}
+    named: dict[Fact[str], set[str]] = {}
+    for condition in awake.values():
         for test in tests(condition):
             named.setdefault(test.fact, set()).update(test.values)
     domains = {fact.name: _domain(fact, values) for fact, values in named.items()}
-    if prod(map(len, domains.values())) * len(conditions) > TRIES_MAX:
+    if prod(map(len, domains.values())) * len(awake) > TRIES_MAX:
         return None
     found = Reach()
     every = layer._every
-    places = [place for place, rule in enumerate(rules_of(layer)) if not isinstance(rule, Otherwise)]
     for values in product(*domains.values()):
         known = {name: value for name, value in zip(domains, values, strict=True) if value is not None}
-        held = [at for at, condition in zip(places, conditions, strict=True) if holds(condition, known)]
+        held = [at for at, condition in awake.items() if holds(condition, known)]
         found.held.update(held)
         found.applied.update(held if every else held[:1])
         for later in held[1:]:

@@ -247,6 +247,7 @@ pub fn policy(which: u64) -> PolicySpec {
         suspend: 70,
         short_abandon: 10,
         answer_target: 60,
+        ..PolicySpec::default()
     }
 }
 
