@@ -1,8 +1,10 @@
-"""The command `csroute`: serve, demo, explain.
+"""The command `csroute`: serve, demo, explain, policy.
 
     csroute serve --listen 127.0.0.1:7700 --policy mine.py
     csroute demo --seconds 10
     csroute explain t1
+    csroute policy check mine.py
+    csroute policy try double11 channel=chat tier=vip
 
 What goes wrong is said in one line on stderr: what, where, what to do. Exit codes:
 

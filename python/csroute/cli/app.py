@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from csroute.cli import policies
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -20,6 +21,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(policies.app, name="policy")
 
 EMBEDDED_POLICY = "double11"
 """What `serve` routes by unless told otherwise: a preset of the package."""

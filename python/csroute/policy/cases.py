@@ -26,15 +26,15 @@ def check_cases(policy: Policy) -> Iterator[Finding]:
 
 
 def _gets(case: Case, expected: Expectation) -> Iterator[str]:
-    found = classify(case.policy, case.ticket, hour=case.hour)
+    found = classify(case.now, case.ticket, hour=case.hour)
     for rule in expected.gets:
-        if case.policy.now(rule) not in found.rules:
+        if case.now.now(rule) not in found.rules:
             yield f"it does not get {rule}; it gets {', '.join(map(str, found.rules))}"
 
 
 def _order(case: Case, expected: Expectation, other: Case) -> Iterator[str]:
-    mine = wait(case.policy, case.ticket, seconds(0), hour=case.hour)
-    theirs = wait(case.policy, other.ticket, expected.waited, hour=other.hour)
+    mine = wait(case.now, case.ticket, seconds(0), hour=case.hour)
+    theirs = wait(case.now, other.ticket, expected.waited, hour=other.hour)
     said = f"{'beats' if expected.ahead else 'yields_to'} {other.ticket!r} after {expected.waited}"
     # Of equal urgency the greater seniority goes first; of equal seniority the one that came first: the other.
     ahead = (mine.urgency_milli_us, mine.seniority_us) > (theirs.urgency_milli_us, theirs.seniority_us)

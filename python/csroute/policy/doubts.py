@@ -237,7 +237,7 @@ def _fairness(policy: Policy) -> Iterator[Finding]:
 
 def _layer_range(policy: Policy, layer: type[Layer]) -> _Range:
     awake = [rule for rule in policy.rules(layer) if not (isinstance(rule, Rule) and rule.dormant)]
-    spans = [(*_span(policy, rule), rule) for rule in awake]
+    spans = [(*_span(policy, layer, rule), rule) for rule in awake]
     if not spans:
         return _Range()
     if layer._every:
@@ -252,7 +252,7 @@ def _layer_range(policy: Policy, layer: type[Layer]) -> _Range:
     return _Range(low[0], high[1], (low[2],) if low[0] else (), (high[2],) if high[1] else ())
 
 
-def _span(policy: Policy, gives: Gives) -> tuple[int, int]:
+def _span(policy: Policy, layer: type[Layer], gives: Gives) -> tuple[int, int]:
     """The least and most that a rule puts a ticket ahead, in ms."""
     fits = [fit.ahead.ms for fit in gives.fits]
     low, high = sum(fit for fit in fits if fit < 0), sum(fit for fit in fits if fit > 0)
@@ -260,7 +260,13 @@ def _span(policy: Policy, gives: Gives) -> tuple[int, int]:
         case Duration(ms):
             return low + ms, high + ms
         case ByDeadline(clock, otherwise):
-            uses = [use for each in _everything(policy) for use in each.clocks if use.clock is clock]
+            with_it = [
+                rule for other in policy.layers if other is not layer or layer._every for rule in policy.rules(other)
+            ]
+            uses = [use for each in (*with_it, gives, policy.otherwise) for use in each.clocks if use.clock is clock]
+            mine = [use.target for use in gives.clocks if use.clock is clock and use.mode != "off"]
+            if mine:  # others only shorten it, but for those that set it anew
+                uses = [use for use in uses if use.mode == "exactly" or use.target <= mine[0]]
             heads = [otherwise.ms - use.target.ms for use in uses if use.mode != "off"]
             return low + min([0, *heads]), high + max([0, *heads])
     return low, high

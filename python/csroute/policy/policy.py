@@ -148,7 +148,7 @@ class Policy:
         """
         if not isinstance(ticket, self.attributes):
             raise TypeError(f"a case of {self.name} is a {self.attributes.__name__}, not {ticket!r}")
-        case = Case(self.under(*under), ticket, dict(hour or {}))
+        case = Case(self, ticket, dict(hour or {}), self.under(*under) if under else self)
         self.cases.append(case)
         return case
 
@@ -251,7 +251,9 @@ class Case:
 
     policy: Policy = field(repr=False)
     ticket: Attributes
-    hour: Hour = field(default_factory=dict, repr=False)
+    hour: Hour = field(repr=False)
+    now: Policy = field(repr=False)
+    """The policy with the scenes that are on."""
     expectations: list[Expectation] = field(default_factory=list, init=False, repr=False)
     origin: Origin = field(default_factory=here, init=False, repr=False)
 
@@ -269,7 +271,7 @@ class Case:
         return self._against(other, waited, ahead=False)
 
     def _against(self, other: Case, waited: Duration, *, ahead: bool) -> Case:
-        if (other.policy.attributes, other.policy.active) != (self.policy.attributes, self.policy.active):
+        if other.policy is not self.policy or other.now.active != self.now.active:
             raise ValueError(f"a case stands against one of the same policy under the same scenes, not {other!r}")
         self.expectations.append(Expectation(here(), other=other, waited=waited, ahead=ahead))
         return self

@@ -18,10 +18,11 @@ from csroute.policy.layers import Rule
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from csroute.policy.layers import Layer
+    from csroute.policy.layers import Gives, Layer
     from csroute.policy.policy import Policy
+    from csroute.policy.skills import Term
 
-__all__ = ["Reach", "combinations", "depth", "lists", "reach", "tests"]
+__all__ = ["Reach", "combinations", "depth", "lists", "reach", "terms", "tests"]
 
 TRIES_MAX = 1_000_000
 """Combinations × rules looked at, a second or so; a layer with more is not tried."""
@@ -64,6 +65,14 @@ def lists(condition: Condition) -> Iterator[tuple[object, ...]]:
                 yield from lists(part)
 
 
+def terms(gives: Gives) -> Iterator[Term]:
+    """Every skill that a rule asks for, at any time."""
+    needs = [gives.needs, *(step.needs for step in gives.steps), *(each.needs for each in gives.overlays)]
+    for part in needs:
+        for group in (*part.groups, part.none_of) if part is not None else ():
+            yield from group
+
+
 def depth(condition: Condition) -> int:
     """How deep a condition nests; a test alone: 1."""
     match condition:
@@ -86,6 +95,9 @@ def combinations(policy: Policy, layers: Sequence[type[Layer]]) -> Iterator[dict
         for rule in policy.rules(layer):
             for test in tests(rule.when) if isinstance(rule, Rule) else ():
                 named.setdefault(test.fact, set()).update(test.values)
+            for term in terms(rule):
+                if term.fact is not None:
+                    named.setdefault(term.fact, set()).update(term.fact.values)
     domains = {fact.name: _domain(fact, values) for fact, values in named.items()}
     whole = prod(map(len, domains.values()))
     random = Random(0)  # noqa: S311 - no secret

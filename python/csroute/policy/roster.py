@@ -107,7 +107,7 @@ def _classes(policy: Policy, traffic: Sequence[Attributes]) -> Iterator[Class]:
     asking = [
         layer
         for layer in policy.layers
-        if any(r.needs or r.steps or r.overlays or r.reserves or r.cost for r in policy.rules(layer))
+        if any(r.needs is not None or r.steps or r.overlays or r.reserves or r.cost for r in policy.rules(layer))
     ]
     for values in combinations(policy, asking or policy.layers[:1]):
         for channel in [values["channel"]] if values.get("channel") in policy.channels else policy.channels:

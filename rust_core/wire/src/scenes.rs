@@ -47,7 +47,8 @@ pub(crate) fn switched(mut tables: pb::CompiledPolicy) -> Check<pb::CompiledPoli
     let scenes = std::mem::take(&mut tables.scenes);
     let active = std::mem::take(&mut tables.active_scenes);
     check::at_most("scenes", scenes.len() > SCENES_MAX, SCENES_MAX)?;
-    check::once("scenes", &scenes, |scene| &scene.name)?;
+    let names: Vec<&str> = scenes.iter().map(|scene| scene.name.as_str()).collect();
+    check::once("scenes", &names, |name| name)?;
     for (place, name) in active.iter().enumerate() {
         if !scenes.iter().any(|scene| scene.name == *name) {
             let subject = format!("active_scenes[{place}]");
