@@ -117,7 +117,8 @@ def test_there_are_no_maps_in_the_tables() -> None:
 
 def test_the_bounds_are_the_engines_and_the_wires() -> None:
     sources = "".join(
-        (ROOT / path).read_text() for path in ("rust_core/engine/src/limits.rs", "rust_core/wire/src/policy.rs", "rust_core/wire/src/scenes.rs")
+        (ROOT / path).read_text()
+        for path in ("rust_core/engine/src/limits.rs", "rust_core/wire/src/policy.rs", "rust_core/wire/src/scenes.rs")
     )
     theirs = {name: eval(value) for name, value in re.findall(r"const (\w+): \w+ = ([\d_ <]+);", sources)}
     mine = {name: value for name, value in vars(limits).items() if name.isupper()}

@@ -69,4 +69,4 @@ def tried(ticket: Attributes, played: Trial, roster: int) -> RenderableType:
         table.add_row(ago(moment.at_ms), said, Text(needs), able, moment.first)
     promised = Text(f"clocks: {clocks}" if clocks else "no clocks")
     group = Group(head, promised, Text(), rules, Text(), table, Text(played.outcome))
-    return Panel(Group(*parts), title=Text(repr(ticket)), title_align="left", expand=False)
+    return Panel(group, title=Text(repr(ticket)), title_align="left", expand=False)

@@ -216,7 +216,10 @@ def _reached(policy: Policy, layer: type[Layer]) -> Iterator[Finding]:
         yield Finding(layer._origin, layer.__name__, f"{wrong}: split it where it can be", warning=True)
         return
     moved_to = _moved_to(policy, layer)
+    woken = {change.rule for scene in policy.active for change in scene.changes if change.wakes}
     for place, rule in enumerate(rules):
+        if policy.active and rules_of(layer)[place] not in woken:
+            continue  # what a scene's rule stands before is meant
         if isinstance(rule, Otherwise) or rule.dormant or place in tried.applied or rule in moved_to:
             continue
         if place in tried.held:

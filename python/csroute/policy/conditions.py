@@ -56,7 +56,10 @@ class QueueCondition:
 
 
 def oldest_wait(*, over: Duration, until: Duration, of: Queues = ()) -> QueueCondition:
-    """While the oldest ticket has waited long. `of=lambda: [Who.x]` names queues that stand further down the page."""
+    """While the oldest ticket has waited long.
+
+    `of=lambda: [Who.x]` names queues that stand further down the page; annotate those, `x: Rule = Rule(…)`, for mypy.
+    """
     return QueueCondition("oldest_wait", over.ms, until.ms, of)
 
 

@@ -70,19 +70,7 @@ def _reserves(policy: Policy) -> Iterator[Finding]:
         if not any(reserve in gives.reserves for gives in everything):
             right = f"name it, like reserves=[{reserve.name}], in a rule or in the defaults"
             wrong.append(f"it is never released: no rule names it, so that nobody ever gets these agents: {right}")
-        for gives in everything:
-            if reserve not in gives.reserves and _asks_for(gives, term.skill):
-                right = f"name the reserve, like reserves=[{reserve.name}], or ask for something else"
-                message = f"it asks for {term.skill}, which the reserve {reserve.name} keeps from it: {right}"
-                if not any(reserve in other.reserves for other in everything if other is not gives):
-                    yield Finding(gives.origin, f"{gives}: needs", message)
         yield from (Finding(reserve.origin, f"reserve {reserve.name}", message) for message in wrong)
-
-
-def _asks_for(gives: Gives, skill: str) -> bool:
-    needs = [gives.needs, *(step.needs for step in gives.steps), *(each.needs for each in gives.overlays)]
-    groups = [group for part in needs if part is not None for group in part.groups]
-    return any(all(term.skill == skill for term in group) for group in groups)
 
 
 # --- Scenes -----------------------------------------------------------------------------------------------------------

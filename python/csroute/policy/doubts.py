@@ -15,7 +15,7 @@ from csroute.policy.evaluate import applies
 from csroute.policy.layers import At, Gives, Rule
 from csroute.policy.numbers import milli
 from csroute.policy.policy import Finding
-from csroute.policy.reach import combinations, tests
+from csroute.policy.reach import combinations, terms, tests
 from csroute.policy.rules import covers
 from csroute.policy.urgency import ByDeadline
 
@@ -49,6 +49,7 @@ def check_doubts(policy: Policy) -> Iterator[Finding]:
     yield from _overridden(policy)
     yield from _contradictions(policy)
     yield from _eaten(policy)
+    yield from _asked_for(policy)
     yield from _fairness(policy)
 
 
@@ -193,6 +194,27 @@ def _eaten(policy: Policy) -> Iterator[Finding]:
             wrong = f"{reserve.name} opens for {opened}, and tickets of {rule} can use it up"
             right = f"take it from {rule}, or measure all that name it, without of="
             yield Finding(rule.origin, f"{rule}: reserves", f"{wrong}: {right}", warning=True)
+
+
+def _asked_for(policy: Policy) -> Iterator[Finding]:
+    """Rules that ask for the very agents that a reserve keeps from their tickets."""
+    kept = {reserve.skill.groups[0][0].skill: reserve for reserve in policy.declared_reserves()}
+    layers = [layer for layer in policy.layers if any(r.reserves or any(terms(r)) for r in policy.rules(layer))]
+    told: set[tuple[Gives, str]] = set()
+    for values in combinations(policy, layers) if kept else ():
+        rules: list[Gives] = [rule for layer in layers for rule in applies(policy, layer, values)]
+        named = [reserve for rule in rules for reserve in rule.reserves] or [*policy.otherwise.reserves]
+        for rule in rules:
+            needs = [rule.needs, *(step.needs for step in rule.steps), *(each.needs for each in rule.overlays)]
+            for group in [group for part in needs if part is not None for group in part.groups]:
+                reserve = kept.get(group[0].skill)
+                only = all(term.skill == group[0].skill for term in group)
+                if reserve is None or not only or reserve in named or (rule, reserve.name) in told:
+                    continue
+                told.add((rule, reserve.name))
+                wrong = f"it asks for {group[0].skill}, which the reserve {reserve.name} keeps from its tickets"
+                right = f"name the reserve, like reserves=[{reserve.name}], or ask for somebody else"
+                yield Finding(rule.origin, f"{rule}: needs", f"{wrong}: {right}", warning=True)
 
 
 # --- Fairness ---------------------------------------------------------------------------------------------------------

@@ -103,7 +103,10 @@ class Step:
     overflow: str = ""
     """Ends the ticket here, for that place."""
     move: Rule | Otherwise | Callable[[], Rule | Otherwise] | None = None
-    """Replaces the layer's rule; ages run on. `lambda: Who.senior` names one that stands further down the page."""
+    """Replaces the layer's rule; ages run on.
+
+    `lambda: Who.senior` names one that stands further down the page; annotate that, `senior: Rule = Rule(…)`, for mypy.
+    """
 
     def target(self) -> Rule | Otherwise | None:
         """The rule that `move` names."""

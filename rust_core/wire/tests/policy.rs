@@ -365,7 +365,7 @@ fn what_is_wrong_is_named() {
         "name": p => p.name.clear();
         "layers": p => { p.layers.clear(); p.scenes.clear(); };
         "layers": p => p.layers = vec![p.layers[0].clone(); 17];
-        "layers[0].rules": p => p.layers[0].rules.clear();
+        "layers[0].rules": p => { p.layers[0].rules.clear(); p.scenes.clear(); };
         "layers[0].rules[1].name": p => p.layers[0].rules[1].name = "x".repeat(65);
         "attributes[0].threshold_milli": p => p.attributes[0].threshold_milli = 1001;
         "attributes[0].values[1]": p => p.attributes[0].values[1] = "x".repeat(257);
