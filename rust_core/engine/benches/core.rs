@@ -178,7 +178,7 @@ fn policy(world: World) -> PolicySpec {
         },
         lost_grace: 60_000,
         suspend: 60_000,
-        ..PolicySpec::default()..PolicySpec::default()
+        ..PolicySpec::default()
     }
 }
 

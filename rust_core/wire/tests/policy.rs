@@ -363,9 +363,9 @@ fn what_is_wrong_is_named() {
     let cases = breaks! {
         "format": p => p.format = 2;
         "name": p => p.name.clear();
-        "layers": p => { p.layers.clear(); p.scenes.clear(); };
+        "layers": p => p.layers.clear();
         "layers": p => p.layers = vec![p.layers[0].clone(); 17];
-        "layers[0].rules": p => { p.layers[0].rules.clear(); p.scenes.clear(); };
+        "layers[0].rules": p => p.layers[0].rules.clear();
         "layers[0].rules[1].name": p => p.layers[0].rules[1].name = "x".repeat(65);
         "attributes[0].threshold_milli": p => p.attributes[0].threshold_milli = 1001;
         "attributes[0].values[1]": p => p.attributes[0].values[1] = "x".repeat(257);
@@ -419,6 +419,9 @@ fn what_is_wrong_is_named() {
     };
     for (path, broken) in cases {
         let mut tables = tables();
+        if !path.contains("scenes") {
+            tables.scenes.clear(); // they name rules that some of these take away
+        }
         broken(&mut tables);
         let no = policy(&tables.encode_to_vec()).unwrap_err();
         assert_eq!((no.code, no.subject.as_str()), (Code::PolicyInvalid, path), "{no}");
