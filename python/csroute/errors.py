@@ -8,7 +8,7 @@ The engine's, the wire's and the node's numbered rejections travel as `google.rp
     ├── PolicyError            a policy is wrong (csroute.policy)
     └── RejectedError          a numbered no
         ├── InvalidError       1xx: the request itself
-        │   └── PolicyRejectedError    500: a compiled policy that contradicts itself
+        │   └── PolicyRejectedError    500, 501: a compiled policy that contradicts itself, or asks too much
         ├── NotFoundError      2xx: a ticket, agent, session, queue, clock, channel or moment that is not known
         ├── ConflictError      300: the id is known with other content
         ├── StateError         301..399: not in this state, stale attempt, superseded session
@@ -145,6 +145,7 @@ _FAMILY: dict[int, type[RejectedError]] = {
     407: UnavailableError,  # DRAINING
     409: UnavailableError,  # DEADLINE_PASSED
     500: PolicyRejectedError,
+    501: PolicyRejectedError,  # POLICY_UNSUPPORTED
 }
 _HUNDREDS: dict[int, type[RejectedError]] = {1: InvalidError, 2: NotFoundError, 3: StateError, 4: LimitError}
 

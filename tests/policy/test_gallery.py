@@ -22,7 +22,7 @@ def said_of(name: str) -> list[str]:
 
 def load_module(path: Path) -> object:
     namespace: dict[str, object] = {"__name__": path.stem}
-    exec(compile(path.read_text(), str(path), "exec"), namespace)
+    exec(compile(path.read_text(), str(path), "exec", dont_inherit=True), namespace)
     return type("Page", (), namespace)
 
 

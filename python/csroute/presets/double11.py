@@ -12,7 +12,7 @@ from typing import Literal
 
 from csroute.policy import *
 
-__all__ = ["Clocks", "Law", "Promise", "Rank", "S", "Scenes", "Speak", "Ticket", "Who", "Work", "policy"]
+__all__ = ["CHANNELS", "Clocks", "Law", "Promise", "Rank", "S", "Scenes", "Speak", "Ticket", "Who", "Work", "policy"]
 
 
 class Ticket(Attributes):
@@ -278,6 +278,14 @@ class Scenes:
         why="overload: who was promised least and has waited 8 min is called back, so that anyone is answered at all")
 
 
+CHANNELS = {
+    "chat": Channel(cost=20, limit=5),
+    "phone": Channel(cost=100, limit=1),
+    "social": Channel(cost=20, limit=5),
+    "in_app": Channel(cost=20, limit=5),
+    "store": Channel(cost=20, limit=5),
+}
+
 policy = Policy(
     "double11",
     attributes=Ticket,
@@ -285,13 +293,7 @@ policy = Policy(
     layers=[Who, Speak, Law, Promise, Rank, Work],
     clocks=Clocks,
     scenes=Scenes,
-    channels={
-        "chat": Channel(cost=20, limit=5),
-        "phone": Channel(cost=100, limit=1),
-        "social": Channel(cost=20, limit=5),
-        "in_app": Channel(cost=20, limit=5),
-        "store": Channel(cost=20, limit=5),
-    },
+    channels=CHANNELS,
     defaults=DEFAULTS,
     fairness=Fairness(overtaken_max=minutes(20)),
     limits=Limits(waiting_max=1_200_000, classes_max=20_000),
