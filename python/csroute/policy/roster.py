@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from csroute.policy.evaluate import Requirement, classify, resolve
 from csroute.policy.policy import Finding
@@ -81,16 +81,18 @@ def check_roster(policy: Policy, roster: Sequence[AgentLike], traffic: Sequence[
     classes: dict[str, tuple[Class, int]] = {}
     for found in _classes(policy, traffic):
         classes[found.path] = (found, classes.get(found.path, (found, 0))[1] + 1)
-    unserved: defaultdict[tuple[Any, str], list[tuple[str, int]]] = defaultdict(list)
-    for path, (found, count) in classes.items():
+    unserved: defaultdict[str, list[tuple[Class, int]]] = defaultdict(list)
+    for found, count in classes.values():
         if any(step.overflow for _, step in found.steps):
             continue  # it leaves
         if (why := _unserved(policy, found, able)) is not None:
-            unserved[found.rules[0], why].append((path, count))
+            unserved[why].append((found, count))
     told = sorted(unserved.items(), key=lambda item: -sum(count for _, count in item[1]))
-    for (queue, why), paths in told[:TOLD_MAX]:
-        share = sum(count for _, count in paths) / max(1, len(traffic)) * 100
-        which = paths[0][0] if len(paths) == 1 else f"{paths[0][0]} and {len(paths) - 1} more of its classes"
+    for why, those in told[:TOLD_MAX]:
+        share = sum(count for _, count in those) / max(1, len(traffic)) * 100
+        most, _ = max(those, key=lambda each: each[1])
+        queue = most.rules[0]
+        which = most.path + (f" and {len(those) - 1} more" if len(those) > 1 else "")
         much = f", {share:.1f} % of the traffic" if traffic else ""
         message = f"nobody in the roster can ever serve {which}{much}: {why}"
         yield Finding(queue.origin, str(queue), message, warning=not traffic)
@@ -116,7 +118,7 @@ def _classes(policy: Policy, traffic: Sequence[Attributes]) -> Iterator[Class]:
 
 def _unserved(policy: Policy, found: Class, able: Sequence[Profile]) -> str | None:
     """Why nobody can serve a class; None if somebody can."""
-    channel = found.values["channel"]
+    channel, skills = found.values["channel"], [profile.skills for profile in able]
     opens = [profile for profile in able if profile.opens(channel)]
     if not opens:
         return f"no agent opens {channel}: let some"
@@ -129,8 +131,10 @@ def _unserved(policy: Policy, found: Class, able: Sequence[Profile]) -> str | No
     for group in last.groups:
         if not any(Requirement((group,)).met_by(profile.skills) for profile in opens):
             said = " | ".join(f"{skill}>={level}" if level > 1 else skill for skill, level in group)
-            return f"of those who open {channel} nobody has {said or 'the skill of an attribute that is missing'}"
-    return f"of those who open {channel} nobody has all of {last} at once"
+            who = f"of those who open {channel} nobody" if any(map(Requirement((group,)).met_by, skills)) else "nobody"
+            return f"{who} has {said or 'the skill of an attribute that is missing'}"
+    who = f"of those who open {channel} nobody" if any(map(last.met_by, skills)) else "nobody"
+    return f"{who} has all of {last} at once"
 
 
 def _crowded_out(policy: Policy, able: Sequence[Profile], classes: Sequence[Class]) -> Iterator[Finding]:

@@ -1,9 +1,8 @@
 """A class that nobody in the roster can ever serve.
 
 Says:
-14: warning: Who.vip: nobody in the roster can ever serve vip@chat: of those who open chat nobody has senior>=3
-14: warning: Who.vip: nobody in the roster can ever serve vip@phone: of those who open phone nobody has senior>=3
-18: warning: channel phone: a phone ticket costs 100 units, and all who take it are open for chat too: one kept busy with those never has so many free: give phone seats of its own
+13: warning: Who.vip: nobody in the roster can ever serve vip@chat and 1 more: nobody has senior>=3
+17: warning: channel phone: a phone ticket costs 100 units, and all who take it are open for chat too: one kept busy with those never has so many free: give phone seats of its own
 """
 
 from csroute import AgentSpec
