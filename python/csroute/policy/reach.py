@@ -6,6 +6,7 @@ Values that no test names behave alike, so one of them stands for all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 from math import prod
 from random import Random
@@ -109,19 +110,24 @@ def combinations(policy: Policy, layers: Sequence[type[Layer]]) -> Iterator[dict
 def reach(policy: Policy, layer: type[Layer]) -> Reach | None:
     """Tries a layer; None if there are too many combinations."""
     rules = policy.rules(layer)
-    awake = {place: rule.when for place, rule in enumerate(rules) if isinstance(rule, Rule) and not rule.dormant}
+    awake = [(place, rule.when) for place, rule in enumerate(rules) if isinstance(rule, Rule) and not rule.dormant]
+    return _tried(tuple(awake), layer._every)
+
+
+@lru_cache(maxsize=256)
+def _tried(awake: tuple[tuple[int, Condition], ...], every: bool) -> Reach | None:
+    """Of the same rules the same: scenes change few layers."""
     named: dict[Fact[str], set[str]] = {}
-    for condition in awake.values():
+    for _, condition in awake:
         for test in tests(condition):
             named.setdefault(test.fact, set()).update(test.values)
     domains = {fact.name: _domain(fact, values) for fact, values in named.items()}
     if prod(map(len, domains.values())) * len(awake) > TRIES_MAX:
         return None
     found = Reach()
-    every = layer._every
     for values in product(*domains.values()):
         known = {name: value for name, value in zip(domains, values, strict=True) if value is not None}
-        held = [at for at, condition in awake.items() if holds(condition, known)]
+        held = [at for at, condition in awake if holds(condition, known)]
         found.held.update(held)
         found.applied.update(held if every else held[:1])
         for later in held[1:]:
