@@ -199,4 +199,13 @@ pub enum EventKind {
     NodeResumed {
         grace: Millis,
     },
+    /// A queue's condition is on, or off again.
+    ConditionTurned {
+        reserve: SmolStr,
+        queues: Vec<SmolStr>,
+        measure: crate::policy::Measure,
+        over: i64,
+        until: i64,
+        on: bool,
+    },
 }
