@@ -255,6 +255,7 @@ impl EventKind {
             K::AgentSuperseded { .. } => (29, 0),
             K::PolicyInstalled { reclassified, .. } => (30, reclassified as i64),
             K::NodeResumed { grace } => (31, grace),
+            K::ConditionTurned { over, until, on, .. } => (32, (over ^ until.rotate_left(24)) * 2 + i64::from(on)),
         }
     }
 }
