@@ -224,8 +224,8 @@ def random_condition(rng: Random, channels: Sequence[str], depth: int = 0) -> po
     return condition
 
 
-def random_policy(rng: Random, name: str = "random", *, fuller: bool = False) -> policy_pb2.CompiledPolicy:
-    """A small valid policy that uses any of the features; `fuller`: those that depend on queues too."""
+def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolicy:
+    """A small valid policy that uses any of the features."""
     policy = policy_pb2.CompiledPolicy(format=1, name=name)
     policy.attributes.add(name="kind", values=VALUES["kind"], required=maybe(rng, 0.1))
     policy.attributes.add(name="mood", values=VALUES["mood"], threshold_milli=600, sticky=maybe(rng, 0.5))
@@ -263,7 +263,7 @@ def random_policy(rng: Random, name: str = "random", *, fuller: bool = False) ->
     policy.suspend_ms = rng.choice([1000, 3000])
     policy.short_abandon_ms, policy.answer_target_ms = 1000, 2000
     policy.skills[:] = ["bill", "lang[*]", "tech"]
-    if fuller and maybe(rng, 0.6):
+    if maybe(rng, 0.6):
         add_what_queues_decide(rng, policy)
     return policy
 

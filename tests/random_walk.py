@@ -163,9 +163,9 @@ def walk(seed: int, count: int, policies: Sequence[bytes], grid_us: int = 1, nam
     return commands
 
 
-def random_policies(seed: int, count: int, *, fuller: bool = False) -> list[bytes]:
+def random_policies(seed: int, count: int) -> list[bytes]:
     rng = Random(-1 - seed)
-    return [random_policy(rng, f"policy-{number}", fuller=fuller).SerializeToString() for number in range(count)]
+    return [random_policy(rng, f"policy-{number}").SerializeToString() for number in range(count)]
 
 
 def report(seed: int, commands: Sequence[Command], make_engine: Callable[[], Any]) -> str:
@@ -202,9 +202,6 @@ def main() -> int:
     parser.add_argument("--policies", type=int, default=3, help="how many random policies a run installs")
     parser.add_argument("--grid-us", type=int, default=1, help="1000: commands come at whole ms only")
     parser.add_argument("--crowd", action="store_true", help="40 tickets and 12 agents; else 6 and 4")
-    parser.add_argument(
-        "--fuller", action="store_true", help="policies with conditions, reserves, owners, bounded queues"
-    )
     parser.add_argument("--alone", action="store_true", help="the oracle by itself, audited")
     options = parser.parse_args()
 
@@ -219,7 +216,7 @@ def main() -> int:
     started = time.monotonic()
     for seed in range(options.seed, options.seed + options.runs):
         policies, names = (
-            random_policies(seed, options.policies, fuller=options.fuller),
+            random_policies(seed, options.policies),
             CROWD if options.crowd else FEW,
         )
         commands = walk(seed, options.commands, policies, options.grid_us, names)

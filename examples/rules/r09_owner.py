@@ -23,10 +23,12 @@ def play(router: Router) -> None:
     router.login("desk", "ana")
     assert router.route(New("t1", "phone", customer="lee")).agent == "ana"
     router.login("desk", "bo")
+    router.advance(minutes(5))
     router.complete("t1", 1)
-    assert router.route(New("t2", "phone", customer="kim")).agent == "bo"
-    router.complete("t2", 1)
-    assert router.route(New("t3", "phone", customer="lee")).agent == "ana"  # though bo has been idle as long
-    assert router.route(New("t4", "phone", customer="lee")).agent == ""  # it waits for her, half a minute
+    assert router.route(New("t2", "phone", customer="lee")).agent == "ana"  # though bo has been idle for longer
+    assert router.route(New("t3", "phone", customer="lee")).agent == ""  # it waits for her, half a minute
     router.advance(seconds(30))
-    assert router.get_ticket("t4").agent == "bo"
+    assert router.get_ticket("t3").agent == "bo"
+    router.complete("t2", 1)
+    router.complete("t3", 1)
+    assert router.route(New("t4", "phone", customer="lee")).agent == "ana"  # still hers

@@ -50,7 +50,7 @@ pub struct FamilySpec {
 }
 
 /// What a queue's condition measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Measure {
     /// Waiting tickets.
     Length,

@@ -471,29 +471,7 @@ fn limits(table: &pb::LimitsTable) -> Check<PolicyLimits> {
 
 /// Whether the engine can do what a policy says: nothing is silently left out.
 pub(crate) fn supported(spec: &PolicySpec) -> Check<()> {
-    let effects = || {
-        let rules = spec.layers.iter().flat_map(|layer| &layer.rules);
-        rules.map(|rule| &rule.effects).chain([&spec.defaults])
-    };
-    let asked: [(&str, bool); 8] = [
-        ("tables", !spec.tables.is_empty()),
-        ("families", !spec.families.is_empty()),
-        ("reserves", !spec.reserves.is_empty()),
-        ("caps", !spec.caps.is_empty()),
-        ("clocks.unpausable", !spec.unpausable.is_empty()),
-        (
-            "effects.overlays",
-            effects().any(|effects| !effects.overlays.is_empty()),
-        ),
-        (
-            "effects.waiting_max",
-            effects().any(|effects| effects.waiting_max.is_some()),
-        ),
-        (
-            "effects.affinity.owner_keep_ms",
-            effects().any(|effects| effects.owner_keep != 0),
-        ),
-    ];
+    let asked: [(&str, bool); 2] = [("tables", !spec.tables.is_empty()), ("caps", !spec.caps.is_empty())];
     match asked.into_iter().find(|&(_, there)| there) {
         None => Ok(()),
         Some((field, _)) => Err(Rejection::about(
