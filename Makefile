@@ -96,6 +96,7 @@ soak: $(BUILT)
 	CSROUTE_SEEDS=20000 $(CARGO) test --locked -p csroute-node --test crashing -- --nocapture
 	CRASH_CYCLES=1000 $(BIN)/pytest tests/crash/test_kill.py -s --timeout=0 $(ARGS)
 	CSROUTE_COMMANDS=50000000 $(CARGO) test --locked -p csroute-engine --test long_run -- --nocapture
+	CSROUTE_SEEDS=100000 $(CARGO) test --locked -p csroute-journal --test crash --test damage
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/test_soak.py -m soak --timeout=0 $(ARGS)
 
 protos: $(TOOLS)

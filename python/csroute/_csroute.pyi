@@ -23,7 +23,19 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Final, final
 
-__all__: Final[list[str]] = ["Core", "Node", "Rejected", "codes", "methods"]
+__all__: Final[list[str]] = [
+    "Core",
+    "JournalReader",
+    "Node",
+    "Rejected",
+    "Replay",
+    "codes",
+    "journal_backup",
+    "journal_repair",
+    "journal_segments",
+    "journal_snapshots",
+    "methods",
+]
 
 class Rejected(Exception):
     """A numbered no. `args` is `(grpc_code, status)`."""
@@ -87,9 +99,9 @@ class Node:
         ring_events_max: int = 262_144,
         message_bytes_max: int = 4_194_304,
         watchers_max: int = 4096,
-        attributes_drop: Sequence[str] = (),
-        attributes_hash: Sequence[str] = (),
-        attributes_hash_key: bytes = b"",
+        attributes_drop: Sequence[str] = ...,
+        attributes_hash: Sequence[str] = ...,
+        attributes_hash_key: bytes = ...,
         data_dir: PathLike[str] | str | None = None,
         durability: str = "fsync",
         durability_interval_ms: int = 100,
@@ -156,6 +168,99 @@ class Node:
 
         counts are a bucket each, not cumulative: counts[i] is those ≤ bounds[i], the last those above all bounds.
         """
+
+@final
+class JournalReader:
+    """Reads a journal's blocks, all of them verified, beside any node. Raises OSError for damage, naming the place.
+
+    A record is (kind, tenant, caller, now_us, method, value, request): kind is write, advance, resume, drain, give_back
+    or unknown (then request is all of it); value is what the kind has: timers_max, grace_ms, on.
+    """
+
+    def __new__(cls, data_dir: PathLike[str] | str, *, from_block: int = 0) -> JournalReader: ...
+    def blocks(
+        self, bytes: int
+    ) -> list[tuple[int, int, int, int, int, int, int, int, list[tuple[str, str, str, int, int, int, bytes]]]]:
+        """The next blocks, about so many bytes of them; none at the end of what is there now. Each is
+
+        (block, segment, offset, bytes, semantics, time_us, synced, events_hash, records).
+        """
+
+    def count(self, bytes: int) -> tuple[int, int, int]:
+        """As `blocks`, only counted: (blocks, records, bytes)."""
+
+    def position(self) -> int:
+        """The last block read."""
+
+    def tail(self) -> str:
+        """What stands unfinished at the end, once it was reached; else empty."""
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes read, and those there are."""
+
+@final
+class Replay:
+    """Replays a journal beside any node, without changing it: the same decisions, with every event. Raises OSError.
+
+    Begins at the newest snapshot not after since_us (Unix µs), else at the oldest place from which all can be replayed.
+    """
+
+    def __new__(cls, data_dir: PathLike[str] | str, *, since_us: int = 0) -> Replay: ...
+    def step(
+        self,
+        bytes: int,
+        *,
+        until_us: int | None = None,
+        events: bool = False,
+        tenant: str | None = None,
+        ticket: str | None = None,
+    ) -> tuple[int, int, int, bool, list[tuple[int, str, str, str, int, bytes]]]:
+        """Replays about so many bytes of blocks, none past until_us: (blocks, records, events, whether it ended, heard).
+
+        Heard, with `events`, is each event of the tenant and ticket (None: all): (block, tenant, kind of record, caller,
+        method, a WatchReply with the event).
+        """
+
+    def compared(self) -> list[tuple[str, int, list[str]]]:
+        """The snapshots passed: (file, block, differences between its state and the replayed one)."""
+
+    def states(self) -> list[tuple[str, int]]:
+        """The tenants, and the hashes of their states."""
+
+    def began(self) -> int:
+        """The block of the snapshot that it began with; 0: the first block."""
+
+    def block(self) -> int:
+        """The last block replayed."""
+
+    def damaged(self) -> list[str]:
+        """Snapshots that are damaged, and why."""
+
+    def tail(self) -> str:
+        """What stands unfinished at the end, once it was reached; else empty."""
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes read, and those there are."""
+
+    def ask(self, method: int, tenant: str, request: bytes) -> bytes:
+        """Answers a read as the node would have then. Raises Rejected."""
+
+def journal_segments(data_dir: PathLike[str] | str) -> list[tuple[str, int, int, int, int]]:
+    """(file, first block, semantics, time_us, bytes) of each segment, oldest first. Raises OSError."""
+
+def journal_snapshots(data_dir: PathLike[str] | str) -> list[tuple[str, int, int, int, int, str]]:
+    """(file, block, semantics, time_us, bytes, "") of each snapshot, oldest first, read to its end; of a damaged one
+    (file, 0, 0, 0, 0, what is wrong). Raises OSError."""
+
+def journal_repair(data_dir: PathLike[str] | str) -> tuple[list[str], int | None, list[str], int]:
+    """Cuts the journal where it is damaged, and keeps copies: (damage, the last block now or None, files kept aside, bytes
+    lost to the journal). Raises OSError: in use, or nothing to go on from."""
+
+def journal_backup(
+    data_dir: PathLike[str] | str, target: PathLike[str] | str, link: bool, until_us: int | None
+) -> tuple[int, int, list[str], int, list[str]]:
+    """A consistent copy in an empty folder, as of until_us if given: (last block, its time_us, files, bytes, damaged
+    snapshots left out). Raises OSError."""
 
 def methods() -> list[tuple[int, str, str]]:
     """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary, stream, watch, work or internal)."""

@@ -53,7 +53,7 @@ def test_version_needs_none_of_the_heavy_libraries() -> None:
 def test_help_names_the_commands_and_exit_codes() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for word in ("serve", "demo", "explain", "Exit codes"):
+    for word in ("serve", "demo", "explain", "journal", "replay", "backup", "restore", "plan", "Exit codes"):
         assert word in done.stdout
 
 

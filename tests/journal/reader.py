@@ -18,7 +18,7 @@ BLOCK_HEAD = struct.Struct("<4sIQQQq16sII")
 FRAME = struct.Struct("<II")
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """Bytes that were durable once are not what was written."""
 
 
@@ -43,7 +43,8 @@ class Head:
 
 def _table() -> list[int]:
     table = []
-    for value in range(256):
+    for byte in range(256):
+        value = byte
         for _ in range(8):
             value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
         table.append(value)
@@ -133,15 +134,15 @@ def blocks(folder: Path) -> Iterator[Block]:
         if head is None or head.block + 1 != int(path.stem.removeprefix("segment-")):
             if newest and len(data) <= FILE_HEAD.size:
                 return
-            raise Damaged(f"{path.name}: its head")
+            raise DamagedError(f"{path.name}: its head")
         if last is not None and (last.journal, last.block, last.chain) != (head.journal, head.block, head.chain):
-            raise Damaged(f"{path.name}: it does not follow")
+            raise DamagedError(f"{path.name}: it does not follow")
         last, at = head, FILE_HEAD.size
         while at < len(data):
             found = whole(data, at, last)
             if found is None:
                 if not newest or proven(data, at, last.block + 1, last.journal):
-                    raise Damaged(f"{path.name}: block {last.block + 1} at byte {at}")
+                    raise DamagedError(f"{path.name}: block {last.block + 1} at byte {at}")
                 return
             block, chain, at = found
             last = Head(head.semantics, head.journal, block.number, chain, block.time_us)
@@ -153,12 +154,12 @@ def snapshot(path: Path) -> tuple[Head, dict[str, bytes]]:
     data = path.read_bytes()
     head = file_head(data, SNAPSHOT)
     if head is None or head.block != int(path.stem.removeprefix("snapshot-")):
-        raise Damaged(f"{path.name}: its head")
+        raise DamagedError(f"{path.name}: its head")
     parts: dict[str, bytearray] = {}
     name, at = "", FILE_HEAD.size
     while True:
         if (found := frame(data, at)) is None or not found[0]:
-            raise Damaged(f"{path.name}: byte {at}")
+            raise DamagedError(f"{path.name}: byte {at}")
         content, end = found
         kind, rest = content[0], content[1:]
         if kind == 1:
@@ -168,8 +169,8 @@ def snapshot(path: Path) -> tuple[Head, dict[str, bytes]]:
             parts[name] += rest
         elif kind == 3 and rest == struct.pack("<IQ", len(parts), at) + hashlib.sha256(data[:at]).digest():
             if end != len(data):
-                raise Damaged(f"{path.name}: bytes past its end")
+                raise DamagedError(f"{path.name}: bytes past its end")
             return head, {name: bytes(part) for name, part in parts.items()}
         else:
-            raise Damaged(f"{path.name}: the frame at byte {at}")
+            raise DamagedError(f"{path.name}: the frame at byte {at}")
         at = end

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journal.reader import Block, Damaged, blocks, crc, snapshot
+from tests.journal.reader import Block, DamagedError, blocks, crc, snapshot
 
 SAMPLE = Path(__file__).parent / "sample" / "format-1"
 BEGAN_US = 1_762_790_400_000_000
@@ -64,13 +64,13 @@ def test_every_bit_that_turns_is_found(journal: Path, segment: int) -> None:
         if segment == 1 and at >= len(data) - 64:
             assert list(blocks(journal)) == WRITTEN[:3], "nothing vouches for the closing block"
         else:
-            with pytest.raises(Damaged):
+            with pytest.raises(DamagedError):
                 list(blocks(journal))
 
 
 def test_a_missing_segment_is_found(journal: Path) -> None:
     shutil.copy(segments(journal)[1], journal / "segment-00000000000000000009.journal")
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         list(blocks(journal))
 
 
@@ -79,5 +79,5 @@ def test_a_damaged_snapshot_is_found(journal: Path) -> None:
     data = path.read_bytes()
     for wrong in (data[:-1], data + b"\0", data[:200] + b"\1" + data[201:], b"", data[:96]):
         path.write_bytes(wrong)
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedError):
             snapshot(path)

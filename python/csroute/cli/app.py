@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from csroute.cli import journal, planning, policies
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -20,6 +21,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(journal.app, name="journal")
+app.command()(journal.replay)
+app.command()(journal.backup)
+app.command()(journal.restore)
+app.command()(planning.plan)
+app.add_typer(policies.app, name="policy")
 
 EMBEDDED_POLICY = "double11"
 """What `serve` routes by unless told otherwise: a preset of the package."""
@@ -107,11 +115,21 @@ def serve(
 @app.command()
 def explain(
     ticket: Annotated[str, typer.Argument(help="The ticket's id.")],
+    *,
     server: Annotated[str, typer.Option(metavar="ADDR", help="The server.")] = "127.0.0.1:7700",
     tenant: Annotated[str, typer.Option(help="Whose ticket. Empty: the server's default.")] = "",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server.")] = 5.0,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Tell its whole story from this data folder instead, offline.")
+    ] = None,
+    since: Annotated[str, typer.Option(metavar="TIME", help="With --data-dir: begin near this time.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="With --data-dir: end at this time.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="With --data-dir: as JSON.")] = False,
 ) -> None:
-    """Say why a ticket is where it is."""
+    """Say why a ticket is where it is; with --data-dir, all that happened to it, each decision with its reason."""
+    if data_dir is not None:
+        return _story(data_dir, ticket, tenant=tenant, since=since, until=until, as_json=as_json)
+
     from rich.console import Console  # noqa: PLC0415
 
     from csroute.cli.explaining import rendered  # noqa: PLC0415
@@ -126,7 +144,30 @@ def explain(
                 raise
             nobody = f"no server answers at {server}; `csroute serve --listen {server}` starts one"
             raise UnavailableError(nobody, grpc_code=14) from None
-    Console().print(rendered(why))
+    return Console().print(rendered(why))
+
+
+def _story(data_dir: Path, ticket: str, *, tenant: str, since: str, until: str, as_json: bool) -> None:
+    import json  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415
+
+    from csroute.cli.explaining import rendered  # noqa: PLC0415
+    from csroute.cli.progress import progress  # noqa: PLC0415
+    from csroute.cli.telling import story_dict, story_table  # noqa: PLC0415
+    from csroute.journal import parse_time, story  # noqa: PLC0415
+
+    since_us, until_us = (parse_time(since) if since else 0), (parse_time(until) if until else None)
+    with progress("replaying") as tell:
+        found = story(data_dir, ticket, tenant=tenant, since_us=since_us, until_us=until_us, tell=tell)
+    if as_json:
+        typer.echo(json.dumps(story_dict(found), ensure_ascii=False))
+        return
+    console = Console()
+    console.print(story_table(found))
+    if found.replayed.began:
+        console.print(f"What came before block {found.replayed.began} is not in this folder, or was not asked for.")
+    console.print(rendered(found.now) if found.now is not None else "It was forgotten since: only its story is left.")
 
 
 @app.command()

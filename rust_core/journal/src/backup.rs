@@ -27,7 +27,8 @@ use std::sync::Arc;
 use crate::disk::{Disk, OsDisk, copy_file, in_folder};
 use crate::error::{Error, Result};
 use crate::format::{Position, snapshot_number};
-use crate::reader::{Reader, Start, list_segments, segments};
+use crate::reader::{Reader, Start};
+use crate::segment::{list_segments, segments};
 use crate::snapshot::{snapshot_names, verify_snapshot};
 
 /// How closed files are taken.
@@ -111,6 +112,9 @@ fn copy(from: &Arc<OsDisk>, to: &Arc<OsDisk>, how: How, until_us: i64) -> Result
             let copied = copy_file(from.as_ref(), &segment.name, to.as_ref(), &segment.name, bytes);
             copied.map_err(|source| Error::io("copying", &in_folder(from.as_ref(), &segment.name), source))?;
         }
+    }
+    if until_us < i64::MAX && list(to.as_ref())?.is_empty() {
+        return Err(Error::TooOld { folder: from.folder() });
     }
     finished(to, bad)
 }

@@ -1,6 +1,6 @@
 //! The thread beside the writer that waits for the disk: blocks in, the durable position out.
 //!
-//! What is queued when an fsync ends shares the next one. The queue is bounded: past it `submit` waits. When the disk is
+//! What is queued when an fsync ends shares the next one, up to 4 MiB. The queue is bounded: past it `submit` waits. When the disk is
 //! full the reserve is given up first, and `Space::Low` asks the owner to take nothing new; then the block that does not
 //! fit is tried again until it does. An error past that is final: nothing is acknowledged any more.
 //!
@@ -36,6 +36,8 @@ use crate::log::Log;
 
 /// How often a full disk is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// So many bytes share an fsync at most: who is first does not wait for all who came after.
+const GROUP_BYTES_MAX: u64 = 4 << 20;
 /// Buffers of written blocks that are kept to be filled again.
 const BUFFERS_MAX: usize = 8;
 /// Larger ones are given back to the system.
@@ -388,11 +390,18 @@ impl<F: FnMut()> Thread<F> {
     }
 
     fn commit(&mut self, items: &mut VecDeque<Item>) -> Result<()> {
+        let mut group = 0;
         for item in items.drain(..) {
             match item {
                 Item::Block(mut block) => {
                     self.persist(|log| log.write(&mut block))?;
+                    group += block.bytes() as u64;
                     self.written(block);
+                    if self.shared.options.durability == Durability::Fsync && group >= GROUP_BYTES_MAX {
+                        group = 0;
+                        self.sync()?;
+                        self.publish(|_| {});
+                    }
                 }
                 Item::Rotate { time_us } => {
                     self.persist(|log| log.rotate(time_us))?;

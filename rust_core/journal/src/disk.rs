@@ -22,7 +22,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
@@ -32,6 +32,9 @@ use crate::format::PARTIAL;
 
 /// Copied at a time.
 const COPY_BYTES: usize = 1 << 20;
+
+/// A journal holds what customers wrote: others than its owner and group do not read it.
+const FILE_MODE: u32 = 0o640;
 
 /// A folder. Names are plain file names.
 pub trait Disk: Debug + Send + Sync {
@@ -172,6 +175,7 @@ impl Disk for OsDisk {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
+        options.mode(FILE_MODE);
         let file = options.read(true).append(true).create_new(true).open(self.path(name))?;
         Ok(Box::new(OsFile { file }))
     }

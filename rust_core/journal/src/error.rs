@@ -102,6 +102,12 @@ pub enum Error {
         /// The oldest one there is.
         first: Option<u64>,
     },
+    /// Nothing is as old as what was asked for.
+    #[error("{folder} holds nothing as old as that: name a later time, or a backup from before it")]
+    TooOld {
+        /// The journal's folder.
+        folder: String,
+    },
     /// The journal ends before the position to go on from.
     #[error(
         "{folder} ends at block {end}, but block {wanted} was already part of a snapshot: newer segments are missing. \

@@ -11,6 +11,9 @@ pub const RECORD_BYTES_MAX: usize = 64 << 20;
 /// Longest block body, bytes.
 pub const BLOCK_BYTES_MAX: usize = 128 << 20;
 
+/// Block numbers stay below: no sum of two leaves 64 bits.
+pub(crate) const BLOCKS_MAX: u64 = 1 << 63;
+
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 96;
 pub(crate) const BLOCK_HEADER_BYTES: usize = 64;
 pub(crate) const FRAME_BYTES: usize = 8;
@@ -67,6 +70,7 @@ pub(crate) enum BadHeader {
     Magic,
     Format(u32),
     Checksum,
+    Range,
 }
 
 impl FileHeader {
@@ -94,6 +98,9 @@ impl FileHeader {
         let format = u32_at(bytes, 8);
         if format != FORMAT {
             return Err(BadHeader::Format(format));
+        }
+        if u64_at(bytes, 32) >= BLOCKS_MAX {
+            return Err(BadHeader::Range);
         }
         Ok(Self {
             semantics: u32_at(bytes, 12),
@@ -187,7 +194,8 @@ impl BlockHeader {
             chain: array_at(bytes, 40),
             records: u32_at(bytes, 56),
         };
-        (header.body_bytes as usize <= BLOCK_BYTES_MAX && header.synced < header.block).then_some(header)
+        let possible = header.body_bytes as usize <= BLOCK_BYTES_MAX && header.block < BLOCKS_MAX;
+        (possible && header.synced < header.block).then_some(header)
     }
 }
 

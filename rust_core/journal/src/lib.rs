@@ -7,7 +7,7 @@
 //! - [`disk`]: what is asked of a disk, and the real one
 //! - [`format`], [`block`]: bytes
 //! - [`log`], [`committer`]: writing, without and with a thread
-//! - [`reader`], [`recovery`], [`repair`]: reading, starting, cutting at damage
+//! - [`segment`], [`reader`], [`recovery`], [`repair`]: reading, starting, cutting at damage
 //! - [`snapshot`], [`retention`], [`backup`]: what stands for old blocks, when those may go, and copies
 //!
 //! The examples of the modules run against a real folder.
@@ -23,6 +23,7 @@ pub mod reader;
 pub mod recovery;
 pub mod repair;
 pub mod retention;
+pub mod segment;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub mod sim;
@@ -34,10 +35,11 @@ pub use crate::disk::{Disk, DiskFile, OsDisk};
 pub use crate::error::{Error, Result};
 pub use crate::format::{Chain, Id, Position};
 pub use crate::log::{Log, Options};
-pub use crate::reader::{Block, Reader, Segment, Start, Tail, list_segments};
+pub use crate::reader::{Block, Reader, Start};
 pub use crate::recovery::{Folder, Recovered, Recovery};
 pub use crate::repair::{Repaired, repair};
 pub use crate::retention::{Pruned, Retention, prune};
+pub use crate::segment::{Segment, Tail, list_segments};
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use crate::sim::{Faults, Op, SimDisk};

@@ -25,7 +25,8 @@ use crate::disk::{Disk, holder, in_folder};
 use crate::error::{Error, Result};
 use crate::format::{LOCK, PARTIAL, Position};
 use crate::log::{End, Guard, Log, Options, begin_segment};
-use crate::reader::{Block, Reader, Start, Tail};
+use crate::reader::{Block, Reader, Start};
+use crate::segment::Tail;
 
 /// A folder that this process alone writes to.
 pub struct Folder {

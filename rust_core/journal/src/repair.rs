@@ -8,8 +8,9 @@ use std::sync::Arc;
 use crate::disk::{Disk, copy_file, in_folder};
 use crate::error::{Error, Result};
 use crate::format::{ASIDE, Position, segment_name, snapshot_number};
-use crate::reader::{Reader, Start, segments};
+use crate::reader::{Reader, Start};
 use crate::recovery::Folder;
+use crate::segment::segments;
 use crate::snapshot::{newest_good, snapshot_names};
 
 /// What a repair did.

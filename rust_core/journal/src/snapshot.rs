@@ -35,7 +35,7 @@ use crate::format::{
     BadHeader, FORMAT, FRAME_BYTES, FileHeader, Magic, PARTIAL, Position, SNAPSHOT_HEADER_BYTES, array_at, frame,
     snapshot_name, snapshot_number, u32_at, u64_at, unframe,
 };
-use crate::reader::Window;
+use crate::segment::Window;
 
 /// Data in one frame, bytes.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -253,6 +253,7 @@ impl SnapshotReader {
             }
             Err(BadHeader::Magic) => "it does not begin like a snapshot",
             Err(BadHeader::Checksum) => "its head's checksum does not hold",
+            Err(BadHeader::Range) => "its head names an impossible block",
         };
         Err(damaged(&path, 0, wrong))
     }

@@ -26,9 +26,9 @@ fn made() -> SimDisk {
         &[&[0xff; 300], b"complete ticket-1"],
     ];
     for (at, records) in blocks.into_iter().enumerate() {
-        records
-            .iter()
-            .for_each(|record| block.push(&[record]).expect("it is small"));
+        for record in records {
+            block.push(&[record]).expect("it is small");
+        }
         let time_us = BEGAN_US + at as i64 * 1000;
         log.write(&mut block.seal(0x1111 * at as u64, time_us))
             .expect("a sound disk");

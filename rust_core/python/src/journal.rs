@@ -16,6 +16,23 @@ use pyo3::types::PyBytes;
 
 use crate::rejected::raise;
 
+/// Name, first block, semantics, time, bytes.
+type SegmentParts = (String, u64, u32, i64, u64);
+/// Name, block, semantics, time, bytes, what is wrong.
+type SnapshotParts = (String, u64, u32, i64, u64, String);
+/// Kind, tenant, caller, time, method, value, request.
+type Parts<'py> = (&'static str, String, String, i64, u16, i64, Bound<'py, PyBytes>);
+/// Number, segment, offset, bytes, semantics, time, synced, events hash, records.
+type BlockParts<'py> = (u64, u64, u64, u64, u32, i64, u64, u64, Vec<Parts<'py>>);
+/// Block, tenant, kind, caller, method, event.
+type Told<'py> = (u64, String, &'static str, String, u16, Bound<'py, PyBytes>);
+/// Blocks, records, events, whether it ended, what was heard.
+type StepParts<'py> = (u64, u64, u64, bool, Vec<Told<'py>>);
+/// Damage, the last block, files kept, bytes lost.
+type RepairParts = (Vec<String>, Option<u64>, Vec<String>, u64);
+/// Last block, its time, files, bytes, damaged snapshots.
+type CopyParts = (u64, i64, Vec<String>, u64, Vec<String>);
+
 fn failed(error: impl ToString) -> PyErr {
     PyOSError::new_err(error.to_string())
 }
@@ -26,7 +43,7 @@ fn existing(folder: PathBuf) -> PyResult<Arc<dyn Disk>> {
 
 /// See the stub.
 #[pyfunction]
-pub fn journal_segments(data_dir: PathBuf) -> PyResult<Vec<(String, u64, u32, i64, u64)>> {
+pub fn journal_segments(data_dir: PathBuf) -> PyResult<Vec<SegmentParts>> {
     let found = list_segments(existing(data_dir)?.as_ref()).map_err(failed)?;
     Ok(found
         .into_iter()
@@ -36,7 +53,7 @@ pub fn journal_segments(data_dir: PathBuf) -> PyResult<Vec<(String, u64, u32, i6
 
 /// See the stub.
 #[pyfunction]
-pub fn journal_snapshots(py: Python<'_>, data_dir: PathBuf) -> PyResult<Vec<(String, u64, u32, i64, u64, String)>> {
+pub fn journal_snapshots(py: Python<'_>, data_dir: PathBuf) -> PyResult<Vec<SnapshotParts>> {
     let disk = existing(data_dir)?;
     let verified = |name: String| match verify_snapshot(disk.as_ref(), &name) {
         Ok(one) => Ok((
@@ -62,7 +79,7 @@ pub fn journal_snapshots(py: Python<'_>, data_dir: PathBuf) -> PyResult<Vec<(Str
 
 /// See the stub.
 #[pyfunction]
-pub fn journal_repair(py: Python<'_>, data_dir: PathBuf) -> PyResult<(Vec<String>, Option<u64>, Vec<String>, u64)> {
+pub fn journal_repair(py: Python<'_>, data_dir: PathBuf) -> PyResult<RepairParts> {
     let disk = existing(data_dir)?;
     let repaired = py
         .detach(|| Folder::lock(disk).and_then(|folder| repair(&folder)))
@@ -84,7 +101,7 @@ pub fn journal_backup(
     target: PathBuf,
     link: bool,
     until_us: Option<i64>,
-) -> PyResult<(u64, i64, Vec<String>, u64, Vec<String>)> {
+) -> PyResult<CopyParts> {
     let from = Arc::new(OsDisk::existing(data_dir).map_err(failed)?);
     let how = if link { How::Link } else { How::Copy };
     let to = Arc::new(OsDisk::open(target).map_err(failed)?);
@@ -103,9 +120,6 @@ pub fn journal_backup(
 pub struct JournalReader {
     reader: Reader,
 }
-
-type Parts<'py> = (&'static str, String, String, i64, u16, i64, Bound<'py, PyBytes>);
-type BlockParts<'py> = (u64, u64, u64, u64, u32, i64, u64, u64, Vec<Parts<'py>>);
 
 #[pymethods]
 impl JournalReader {
@@ -219,8 +233,6 @@ pub struct Replay {
     replay: Inner,
 }
 
-type Told<'py> = (u64, String, &'static str, String, u16, Bound<'py, PyBytes>);
-
 #[pymethods]
 impl Replay {
     #[new]
@@ -240,7 +252,7 @@ impl Replay {
         events: bool,
         tenant: Option<&str>,
         ticket: Option<&str>,
-    ) -> PyResult<(u64, u64, u64, bool, Vec<Told<'py>>)> {
+    ) -> PyResult<StepParts<'py>> {
         let mut heard = Vec::new();
         let hear = |one: Heard<'_>| {
             let wanted = events
