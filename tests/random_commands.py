@@ -137,6 +137,42 @@ def random_clock_use(rng: Random, name: str) -> policy_pb2.ClockUse:
     return use
 
 
+def random_queue_condition(rng: Random, queues: Sequence[str]) -> policy_pb2.QueueCondition:
+    """One that a few tickets can turn on, of its own queue or of others."""
+    of, measures = some(rng, queues, 2) if maybe(rng, 0.4) else [], policy_pb2.QueueCondition
+    if maybe(rng, 0.5):
+        over = rng.choice([1, 1, 2, 3])
+        return policy_pb2.QueueCondition(
+            measure=measures.MEASURE_LENGTH, over=over, until=rng.randint(0, over - 1), of=of
+        )
+    over = rng.choice([1000, 2000, 3000])
+    return policy_pb2.QueueCondition(
+        measure=measures.MEASURE_OLDEST_WAIT, over=over, until=rng.choice([0, 500, over - 1]), of=of
+    )
+
+
+def add_what_queues_decide(rng: Random, policy: policy_pb2.CompiledPolicy) -> None:
+    """Overlays, reserves, the remembered owner, bounded queues, clocks that may not be paused."""
+    queues = [rule.name for rule in policy.layers[0].rules]
+    for name in some(rng, ["spare", "elite"], 2):
+        skill = policy_pb2.Need(skill=rng.choice(SKILLS), level=rng.choice([1, 2]))
+        policy.reserves.add(name=name, skill=skill, open=random_queue_condition(rng, queues))
+    names = [reserve.name for reserve in policy.reserves]
+    everything = [(layer, rule.effects) for layer in policy.layers for rule in layer.rules]
+    for _, effects in [*everything, (None, policy.defaults)]:
+        for _ in range(rng.choice([0, 0, 0, 1, 2])):
+            effects.overlays.add(when=random_queue_condition(rng, queues), needs=random_needs(rng))
+        effects.reserves[:] = some(rng, names, 2) if names and maybe(rng, 0.4) else []
+        if effects.HasField("affinity") and maybe(rng, 0.6):
+            effects.affinity.owner_keep_ms = rng.choice([500, 2000, 10_000])
+    for rule in policy.layers[0].rules:
+        if maybe(rng, 0.15):
+            rule.effects.waiting_max = rng.choice([1, 2, 3])
+    for clock in policy.clocks:
+        clock.unpausable = maybe(rng, 0.2)
+    policy.limits.owner_max = rng.choice([0, 0, 1, 2])
+
+
 def random_effects(rng: Random, move_to: Sequence[str] = (), clocks: Sequence[str] = ()) -> policy_pb2.Effects:
     effects = policy_pb2.Effects()
     if maybe(rng, 0.6):
@@ -227,6 +263,8 @@ def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolic
     policy.suspend_ms = rng.choice([1000, 3000])
     policy.short_abandon_ms, policy.answer_target_ms = 1000, 2000
     policy.skills[:] = ["bill", "lang[*]", "tech"]
+    if maybe(rng, 0.6):
+        add_what_queues_decide(rng, policy)
     return policy
 
 

@@ -215,7 +215,10 @@ def main() -> int:
         make_engine = RealEngine
     started = time.monotonic()
     for seed in range(options.seed, options.seed + options.runs):
-        policies, names = random_policies(seed, options.policies), CROWD if options.crowd else FEW
+        policies, names = (
+            random_policies(seed, options.policies),
+            CROWD if options.crowd else FEW,
+        )
         commands = walk(seed, options.commands, policies, options.grid_us, names)
         if compare(commands, make_engine):
             print(report(seed, commands, make_engine))  # noqa: T201

@@ -9,7 +9,7 @@ The engine's, the wire's and the node's numbered rejections travel as `google.rp
     ├── JournalError           the data folder cannot be used, or failed: says what is wrong and what to do
     └── RejectedError          a numbered no
         ├── InvalidError       1xx: the request itself
-        │   └── PolicyRejectedError    500: a compiled policy that contradicts itself
+        │   └── PolicyRejectedError    500, 501: a compiled policy that contradicts itself, or asks too much
         ├── NotFoundError      2xx: a ticket, agent, session, queue, clock, channel or moment that is not known
         ├── ConflictError      300: the id is known with other content
         ├── StateError         301..399: not in this state, stale attempt, superseded session
@@ -153,6 +153,7 @@ _FAMILY: dict[int, type[RejectedError]] = {
     412: UnavailableError,  # RECOVERING
     413: UnavailableError,  # JOURNAL_FAILED
     500: PolicyRejectedError,
+    501: PolicyRejectedError,  # POLICY_UNSUPPORTED
 }
 _HUNDREDS: dict[int, type[RejectedError]] = {1: InvalidError, 2: NotFoundError, 3: StateError, 4: LimitError}
 

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,10 @@ class ServerProcess:
     Args:
         folder: the data folder.
         settings: further settings, by their environment names without the prefix.
-        before: what stands before the command (`prlimit`, …).
     """
 
-    def __init__(self, folder: Path, *, before: tuple[str, ...] = (), **settings: object) -> None:
+    def __init__(self, folder: Path, **settings: object) -> None:
         self.port = free_port()
-        self.before = before
         self._environ = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CSROUTE_")},
             "CSROUTE_DATA_DIR": str(folder),
@@ -66,7 +65,7 @@ class ServerProcess:
     async def start(self, *, until: str = "listening") -> dict[str, Any]:
         """Starts it and waits for this event of its log: the line."""
         self.lines, self.rest = [], ""
-        command = (*self.before, sys.executable, "-m", "csroute.cli", "serve")
+        command = (sys.executable, "-m", "csroute.cli", "serve")
         self._process = await asyncio.create_subprocess_exec(
             *command, env=self._environ, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
         )
@@ -75,16 +74,16 @@ class ServerProcess:
 
     async def logged(self, event: str, within_s: float = _WITHIN_S) -> dict[str, Any]:
         """Waits for an event of the log: its line."""
-        async with asyncio.timeout(within_s):
-            while True:
-                for line in self.lines:
-                    if line["event"] == event:
-                        return line
-                if self.process.returncode is not None and self._reading is not None and self._reading.done():
-                    raise AssertionError(
-                        f"it ended ({self.process.returncode}) without {event}: {self.lines} {self.rest}"
-                    )
-                await asyncio.sleep(0.005)
+        until = time.monotonic() + within_s
+        while True:
+            for line in self.lines:
+                if line["event"] == event:
+                    return line
+            ended = self.process.returncode is not None and self._reading is not None and self._reading.done()
+            if ended or time.monotonic() > until:
+                what = f"it ended ({self.process.returncode})" if ended else f"{within_s} s passed"
+                raise AssertionError(f"{what} without {event}: {self.lines} {self.rest}")
+            await asyncio.sleep(0.005)
 
     async def end(self, number: int) -> int:
         """Sends a signal and waits for the end: the exit code."""

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from csroute.v1 import ticket_pb2
@@ -21,6 +22,7 @@ from tests.server.rig import rejected
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -56,9 +58,9 @@ async def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """The process's own bound on a file's size: an append past it fails as on a full disk, until it is lifted."""
     bound = 256 << 10
     settings = {"disk_reserve_bytes": 0, "segment_bytes": 1 << 30}
-    limit = ("prlimit", f"--fsize={bound}:unlimited")
-    async with ServerProcess(tmp_path, before=limit, **settings) as server:
+    async with ServerProcess(tmp_path, **settings) as server:
         await server.start()
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (bound, resource.RLIM_INFINITY))
         floor = Floor(server.port)
         await floor.open()
         line = await server.logged("disk_space")
@@ -77,7 +79,6 @@ async def test_a_disk_that_is_full(tmp_path: Path) -> None:
             states.cancel()
         await asyncio.sleep(0.2)
         await server.end(signal.SIGKILL)
-        server.before = ()
         await server.start()
         await floor.close()
         await floor.audit()

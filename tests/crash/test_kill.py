@@ -23,6 +23,7 @@ CYCLES = int(os.environ.get("CRASH_CYCLES", "6"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.randrange(1, 1 << 32)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(CYCLES * 20 + 120)
 async def test_killed_again_and_again(tmp_path: Path) -> None:
     print(f"CRASH_SEED={SEED}, {CYCLES} cycles")

@@ -65,6 +65,10 @@ class Commands(Timers):
         if len(lines) >= policy.limits["waiting_max"]:
             raise OracleRejection("WAITING_FULL")
         own = [Entry(each.skill, each.level or 1) for each in sent.skills]
+        queue = policy.queue_of(policy.facts(sent.channel, sent.customer, attributes))
+        queued = sum(each.ticket_class.queue == queue.name for each in lines)
+        if queue.effects.HasField("waiting_max") and queued >= queue.effects.waiting_max:
+            raise OracleRejection("WAITING_FULL")
         ticket_class = self.find_class(policy, sent.channel, sent.customer, attributes, own)
         self.ticket_count += 1
         ticket = Ticket(self.ticket_count, sent, ticket_class, attributes, SCHEDULED)
@@ -234,6 +238,8 @@ class Commands(Timers):
 
     def pause_clock(self, request: agent_pb2.PauseClockRequest) -> Answer:
         ticket, clock = self.clock_of(request)
+        if ticket.ticket_class.policy.clocks[request.clock].unpausable:
+            raise OracleRejection("WRONG_STATE")
         if not clock.ticking:
             return True, ticket
         clock.paused_us = self.now_us
@@ -318,6 +324,7 @@ class Commands(Timers):
         for ticket in self.held_by(agent, ACTIVE):
             self.requeue(ticket, AGENT_LOST)
         del self.agents[name]
+        self.owners = {customer: owner for customer, owner in self.owners.items() if owner[0] is not agent}
         self.raised(agent=agent, agent_removed=pb.AgentRemoved())
         return False, None
 

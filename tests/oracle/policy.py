@@ -7,14 +7,16 @@ True
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from csroute.policy.switch import resolved
 from csroute.v1 import policy_pb2 as pb
 
 __all__ = [
     "Applied",
+    "Condition",
     "Entry",
     "Needs",
     "Policy",
@@ -36,6 +38,7 @@ DEFAULT_LIMITS = {
     "sessions_max": 10_000,
     "closed_max": 2_000_000,
     "closed_keep_ms": 300_000,
+    "owner_max": 1_000_000,
 }
 T = TypeVar("T")
 
@@ -72,6 +75,24 @@ class Needs:
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(self.groups + other.groups, self.none_of + other.none_of)
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """What makes a queue's condition: equal ones are one, whichever classes and versions have it.
+
+    It measures the queues named; if none is, the classes that name the reserve.
+    """
+
+    reserve: str
+    queues: tuple[str, ...]
+    measure: int
+    over: int
+    until: int
+
+    def measures(self, ticket_class: TicketClass) -> bool:
+        """Whether it measures the tickets of this class."""
+        return ticket_class.queue in self.queues if self.queues else self.reserve in ticket_class.reserves
 
 
 Requirement = Needs | None
@@ -130,21 +151,40 @@ class TicketClass:
     wrap_up_ms: int = 0
     decline_exclude_ms: int = 60_000
     skip_unstaffed: bool = False
+    # Needs that replace a layer's while a condition is on; reserves named; every reserve, its skill, what opens it.
+    overlays: list[tuple[int, Condition, Needs]] = field(default_factory=list)
+    reserves: set[str] = field(default_factory=set)
+    kept: list[tuple[str, Entry, Condition]] = field(default_factory=list)
+    owner_keep_ms: int = 0
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """Those that it depends on."""
+        return [each for _, each, _ in self.overlays] + [each for _, _, each in self.kept]
 
     @property
     def queue(self) -> str:
         return self.policy.table.layers[0].rules[self.applied[0][0]].name
 
-    def needs_at(self, taken: set[int]) -> Needs:
-        """The requirement in force when these steps were taken."""
+    def needs_at(self, taken: set[int], on: Set[Condition]) -> Needs:
+        """The requirement in force when these steps were taken, and these conditions are on."""
         total = Needs()
         for layer, stated in enumerate(self.layer_needs):
             needs = stated
             for index, step in enumerate(self.steps):
                 if index in taken and step.layer == layer and step.needs is not None:
                     needs = step.needs
+            for place, condition, overlay in self.overlays:
+                if place == layer and condition in on:
+                    needs = overlay
             total += needs
-        return total + self.own
+        return total + self.own + self.reserved(on)
+
+    def reserved(self, on: Set[Condition]) -> Needs:
+        """What reserves keep from it."""
+        return Needs(
+            (), tuple(skill for name, skill, opens in self.kept if name not in self.reserves or opens not in on)
+        )
 
     def boost_ms(self, taken: set[int]) -> int:
         """Of the last listed step taken in each layer, added up."""
@@ -159,7 +199,7 @@ class Policy:
     """A compiled policy, read as it stands."""
 
     def __init__(self, data: bytes) -> None:
-        self.table = pb.CompiledPolicy.FromString(data)
+        self.table = resolved(pb.CompiledPolicy.FromString(data))
         self.version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
         self.attributes = {each.name: each for each in self.table.attributes}
         self.channels = {each.name: each for each in self.table.channels}
@@ -181,10 +221,15 @@ class Policy:
         """The rules that apply, layer by layer."""
         applied = []
         for layer in self.table.layers:
-            hits = [i for i, rule in enumerate(layer.rules) if rule.HasField("when") and _holds(rule.when, facts)]
+            awake = [(i, rule) for i, rule in enumerate(layer.rules) if rule.HasField("when") and not rule.dormant]
+            hits = [i for i, rule in awake if _holds(rule.when, facts)]
             otherwise = [len(layer.rules) - 1]
             applied.append(tuple(hits or otherwise) if layer.every else tuple((hits or otherwise)[:1]))
         return tuple(applied)
+
+    def queue_of(self, facts: Mapping[str, str]) -> pb.RuleTable:
+        """The first layer's rule that applies."""
+        return self.table.layers[0].rules[self.natural(facts)[0][0]]
 
     def replacing(self, layer: int, rule: str) -> Replace:
         """The same rules with one layer's replaced by this one."""
@@ -241,6 +286,16 @@ class Policy:
         if fill("steps") == [defaults]:
             made.steps = [step(len(table.layers), given) for given in defaults.steps]
 
+        made.overlays = [
+            (layer, _condition(each.when, made), needs(each.needs)) for layer, e in rules for each in e.overlays
+        ]
+        if fill("overlays") == [defaults]:
+            made.overlays = [(len(table.layers), _condition(e.when, made), needs(e.needs)) for e in defaults.overlays]
+        made.reserves = {name for each in fill("reserves") for name in each.reserves}
+        for kept in table.reserves:
+            keeps = Entry(kept.skill.skill, kept.skill.level or 1)
+            made.kept.append((kept.name, keeps, _condition(kept.open, made, kept.name)))
+
         uses = [use for each in fill("clocks") for use in each.clocks]
         for name in self.clocks:
             made.clocks.update(_combined([use for use in uses if use.clock == name]))
@@ -256,6 +311,7 @@ class Policy:
         affinity = first("affinity", pb.AffinityTable())
         made.hold_ms, made.transfer_hold_ms = affinity.hold_ms, affinity.transfer_hold_ms
         made.affinity_needs = needs(affinity.needs) if affinity.HasField("needs") else None
+        made.owner_keep_ms = affinity.owner_keep_ms
         offer = first("offer", pb.OfferTable())
         made.ttl_ms, made.away_on_expiry = offer.ttl_ms, offer.away_on_expiry
         made.cost = first("cost", self.channels[channel].cost)
@@ -269,6 +325,11 @@ class Policy:
 def naturally(applied: Applied) -> Applied:
     """Nothing is replaced."""
     return applied
+
+
+def _condition(given: pb.QueueCondition, ticket_class: TicketClass, reserve: str = "") -> Condition:
+    queues = tuple(sorted(set(given.of))) if given.of or reserve else (ticket_class.queue,)
+    return Condition(reserve, queues, given.measure, given.over, given.until)
 
 
 def _holds(condition: pb.Condition, facts: Mapping[str, str]) -> bool:

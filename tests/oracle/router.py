@@ -6,7 +6,7 @@ from typing import Any
 
 from csroute.v1 import event_pb2 as pb
 
-from .policy import Entry, Policy, Replace, Requirement, TicketClass, naturally
+from .policy import Condition, Entry, Policy, Replace, Requirement, TicketClass, naturally
 from .state import (
     ACTIVE,
     CANCELLED,
@@ -54,6 +54,9 @@ class Router:
         self.classes: dict[int, TicketClass] = {}
         self.ended: list[Ticket] = []
         self.ticket_count = self.agent_count = self.login_count = self.session_count = self.assignment_count = 0
+        # Queue conditions that are on; who is remembered for a customer, in order of renewal.
+        self.on: set[Condition] = set()
+        self.owners: dict[str, tuple[Agent, int]] = {}
         # While catching up in `resume`: no offer ends before this.
         self.not_before_us = 0
 
@@ -263,7 +266,7 @@ class Router:
     def skip_unstaffed(self, ticket: Ticket) -> None:
         """A step has begun: if nobody logged in meets it, the next age step is taken at once."""
         ticket_class = ticket.ticket_class
-        needs = ticket_class.needs_at(ticket.taken)
+        needs = ticket_class.needs_at(ticket.taken, self.on)
         staffed = any(needs.met_by(agent.skills) for agent in self.agents.values() if agent.logged_in)
         ages = [(self.age_ms(ticket, index), index) for _, index in self.untaken(ticket)]
         nexts = sorted((age, index) for age, index in ages if age is not None)
@@ -276,6 +279,8 @@ class Router:
         ticket.arrival_us = self.now_us
         self.clocks_follow(ticket)
         self.moment(ticket, "arrival")
+        if ticket.preferred is None and ticket.ticket_class.owner_keep_ms and ticket.sent.customer in self.owners:
+            ticket.preferred = self.owners[ticket.sent.customer][0]
         if ticket.preferred and ticket.ticket_class.hold_ms:
             ticket.hold_until_us = ceil_ms(self.now_us + ticket.ticket_class.hold_ms * 1000)
         self.start_waiting(ticket, ARRIVED, None)

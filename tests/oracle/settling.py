@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from csroute.v1 import event_pb2 as pb
+from typing import Any
 
-from .policy import BEST_LEVEL, LEAST_LOADED, LONGEST_IDLE, ROUND_ROBIN, SPARE_GENERALISTS, Needs, TicketClass
+from csroute.v1 import event_pb2 as pb
+from csroute.v1 import policy_pb2
+
+from .policy import (
+    BEST_LEVEL,
+    LEAST_LOADED,
+    LONGEST_IDLE,
+    ROUND_ROBIN,
+    SPARE_GENERALISTS,
+    Condition,
+    Needs,
+    TicketClass,
+)
 from .router import AGENT_LEFT, AGENT_LOST, EXPIRED, Router
 from .state import (
     ACTIVE,
@@ -25,6 +37,7 @@ __all__ = ["Settling"]
 
 COMMAND, LEASE, EXPIRED_OFFER, SESSION_CLOSED, REMOVED = range(1, 6)
 WAIT_CAP_US = 1 << 43
+LENGTH = policy_pb2.QueueCondition.MEASURE_LENGTH
 
 
 class Settling(Router):
@@ -106,10 +119,11 @@ class Settling(Router):
     def candidates(self, ticket: Ticket) -> tuple[list[Agent], bool]:
         """The agents eligible for a waiting ticket, and whether it is the preferred one alone."""
         ticket_class, preferred = ticket.ticket_class, ticket.preferred
-        needs = ticket_class.needs_at(ticket.taken)
+        needs = ticket_class.needs_at(ticket.taken, self.on)
         if preferred and not preferred.removed and preferred.presence == AVAILABLE and not ticket.excludes(preferred):
             own = ticket_class.affinity_needs
-            if self.could_take(preferred, ticket_class, needs if own is None else own + ticket_class.own):
+            asked = needs if own is None else own + ticket_class.own + ticket_class.reserved(self.on)
+            if self.could_take(preferred, ticket_class, asked):
                 if self.has_room(preferred, ticket_class):
                     return [preferred], True
                 if ticket.hold_until_us is not None:
@@ -142,7 +156,7 @@ class Settling(Router):
 
     def agent_order(self, ticket: Ticket, agent: Agent) -> tuple[float, ...]:
         """Less is better."""
-        needs = ticket.ticket_class.needs_at(ticket.taken)
+        needs = ticket.ticket_class.needs_at(ticket.taken, self.on)
         # Used ÷ capacity compared as whole numbers: capacities divide their product.
         whole = 1
         for each in self.agents.values():
@@ -156,8 +170,57 @@ class Settling(Router):
         }
         return tuple(measures[order] for order in ticket.ticket_class.order)
 
+    # Queue conditions
+
+    def measured(self, condition: Condition) -> list[int]:
+        """When the waiting tickets that it measures were queued, the oldest first."""
+        waiting = [each for each in self.tickets.values() if each.state == WAITING]
+        return sorted(each.queued_at_us for each in waiting if condition.measures(each.ticket_class))
+
+    def full_at_us(self, condition: Condition) -> int | None:
+        """When a condition that is off turns on, if nothing else happens."""
+        queued = self.measured(condition)
+        if condition.measure == LENGTH:
+            return self.now_us if len(queued) >= condition.over else None
+        return ceil_ms(queued[0] + condition.over * 1000) if queued else None
+
+    def empty_enough(self, condition: Condition) -> bool:
+        queued = self.measured(condition)
+        if condition.measure == LENGTH:
+            return len(queued) <= condition.until
+        return not queued or self.now_us - queued[0] <= condition.until * 1000
+
+    def known_conditions(self) -> set[Condition]:
+        """Those of the classes that wait: others are off."""
+        waiting = [each.ticket_class for each in self.tickets.values() if each.state == WAITING]
+        return {condition for each in waiting for condition in each.conditions}
+
+    def turns(self) -> list[Condition]:
+        """The conditions that are not as they should be, in order."""
+        known = self.known_conditions()
+        gone = {each for each in self.on if each not in known or self.empty_enough(each)}
+        full = {each for each in known - self.on if (at := self.full_at_us(each)) is not None and at <= self.now_us}
+        return sorted(gone | full)
+
+    def read_conditions(self) -> None:
+        for condition in self.turns():
+            self.on ^= {condition}
+            measure: Any = condition.measure
+            turned = pb.ConditionTurned(
+                reserve=condition.reserve, queues=condition.queues, measure=measure,
+                over=condition.over, until=condition.until, on=condition in self.on,
+            )  # fmt: skip
+            self.raised(condition_turned=turned)
+
     def settle(self) -> None:
-        self.lift_all_declined()
+        while True:
+            self.read_conditions()
+            self.lift_all_declined()
+            self.match_all()
+            if not self.turns():
+                return
+
+    def match_all(self) -> None:
         while True:
             pairs = []
             for ticket in self.tickets.values():
@@ -179,7 +242,7 @@ class Settling(Router):
     def lift_all_declined(self) -> None:
         for ticket in sorted(self.tickets.values(), key=lambda ticket: ticket.sequence):
             if ticket.state == WAITING and ticket.declines:
-                needs = ticket.ticket_class.needs_at(ticket.taken)
+                needs = ticket.ticket_class.needs_at(ticket.taken, self.on)
                 asked = [
                     agent
                     for agent in self.agents.values()
@@ -215,6 +278,17 @@ class Settling(Router):
         agent.last_assignment = self.assignment_count
         if event.HasField("reason"):  # else Offered told it
             event.context = ticket.sent.context
+        self.remember(ticket, agent)
         event.waited_ms = (self.now_us - ticket.arrival_us) // 1000
         self.raised(ticket, agent, assigned=event)
         self.moment(ticket, "assignment")
+
+    def remember(self, ticket: Ticket, agent: Agent) -> None:
+        """The first agent of a customer is remembered; another assignment to the same one renews it."""
+        customer, keep_ms = ticket.sent.customer, ticket.ticket_class.owner_keep_ms
+        if not (customer and keep_ms) or (customer in self.owners and self.owners[customer][0] is not agent):
+            return
+        self.owners.pop(customer, None)
+        self.owners[customer] = (agent, ceil_ms(self.now_us + keep_ms * 1000))
+        while len(self.owners) > self.current_policy.limits["owner_max"]:
+            del self.owners[next(iter(self.owners))]

@@ -13,8 +13,9 @@ from .state import ENDED, OFFERED, SCHEDULED, SUSPENDED, WAITING, WRAPPING, Cloc
 
 __all__ = ["Timers"]
 
-KINDS = range(12)
-LEASE, LOST_AGENT, OFFER, WRAP_UP, ARRIVAL, SUSPENSION, EXCLUSION, HOLD, STEP, WARNING, BREACH, FORGETTING = KINDS
+KINDS = range(14)
+LEASE, LOST_AGENT, OFFER, WRAP_UP, ARRIVAL, SUSPENSION, EXCLUSION, HOLD, STEP, CONDITION = KINDS[:10]
+WARNING, BREACH, OWNER, FORGETTING = KINDS[10:]
 # (due, kind, sequence, index), what happens then.
 Timer = tuple[tuple[int, int, int, int], Callable[[], object]]
 
@@ -82,6 +83,10 @@ class Timers(Settling):
         for ticket in self.tickets.values():
             for due_us, kind, index, fire in self.ticket_timers(ticket):
                 add(due_us, kind, ticket.sequence, index, fire)
+        fulls = [self.full_at_us(each) for each in self.known_conditions() - self.on]
+        add(min((at for at in fulls if at is not None), default=None), CONDITION, 0, 0, lambda: None)
+        for place, (customer, (_, due_us)) in enumerate(self.owners.items()):
+            add(due_us, OWNER, place, 0, partial(self.owners.pop, customer))
         return timers
 
     def ticket_timers(self, ticket: Ticket) -> list[tuple[int, int, int, Callable[[], object]]]:

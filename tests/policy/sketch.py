@@ -16,11 +16,16 @@ class Ticket(Attributes):
 class S(Skills):
     logistics: Skill
     general: Skill
+    spare: Skill
     lang: Family[Literal["zh", "en"]]
 
 
-class Clocks:
+class Clocks:  # names are Python names: nothing is named twice
     legal = Clock(starts="arrival", stops="first_reply", hard=True)
+
+
+class Reserves:
+    spare = Reserve(S.spare, open=oldest_wait(over=seconds(60), until=seconds(20)))
 
 
 class Who(Layer):  # the first layer: its rules are the queues; the first that holds
@@ -40,9 +45,13 @@ class Rank(Layer, every=True):  # every rule that holds: an angry VIP starts 150
     ordinary = Otherwise()
 
 
-policy = Policy("double11", attributes=Ticket, skills=S, layers=[Who, Speak, Rank], clocks=Clocks,
-    channels={"chat": Channel(cost=20, limit=5), "phone": Channel(cost=100, limit=1)},
-    defaults=Otherwise(clocks=[Clocks.legal.within(minutes(3))]),
-    limits=Limits(waiting_max=1_200_000, classes_max=20_000))
+class Scenes:
+    failure = Scene(change(Who.logistics, head_start=ByDeadline(Clocks.legal, otherwise=minutes(4))), why="§4")
+
+
+policy = Policy("double11", attributes=Ticket, skills=S, layers=[Who, Speak, Rank], clocks=Clocks, reserves=Reserves,
+    scenes=Scenes, channels={"chat": Channel(cost=20, limit=5), "phone": Channel(cost=100, limit=1)},
+    defaults=Otherwise(clocks=[Clocks.legal.within(minutes(3))], reserves=[Reserves.spare]),
+    limits=Limits(waiting_max=1_200_000, classes_max=20_000), fairness=Fairness(overtaken_max=minutes(4)))
 vip, plain = policy.case(Ticket(channel="chat", tier="vip")), policy.case(Ticket(channel="chat"))
 vip.gets(Who.general, Rank.vip).beats(plain, waited=seconds(59)).yields_to(plain, waited=seconds(60))

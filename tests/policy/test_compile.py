@@ -16,7 +16,13 @@ from csroute.policy import limits, load, version
 from csroute.v1 import policy_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["tests/policy/sketch.py", "examples/shop.py", "python/csroute/presets/double11.py"]
+PAGES = [
+    "tests/policy/sketch.py",
+    "examples/shop.py",
+    "examples/rules/r07_quality.py",
+    "examples/rules/r20_fairness.py",
+]
+PAGES.append("python/csroute/presets/double11.py")
 
 RULE = """
 name: "logistics"
@@ -46,10 +52,15 @@ attributes { name: "language" values: "zh" values: "en" }
 channels { name: "chat" cost: 20 limit: 5 }
 channels { name: "phone" cost: 100 limit: 1 }
 clocks { name: "legal" starts: "arrival" stops: "first_reply" hard: true }
-defaults { clocks { clock: "legal" mode: MODE_WITHIN target_ms: 180000 } }
+defaults { clocks { clock: "legal" mode: MODE_WITHIN target_ms: 180000 } reserves: "spare" }
 limits { waiting_max: 1200000 classes_max: 20000 }
 lost_grace_ms: 30000 suspend_ms: 300000 short_abandon_ms: 5000 answer_target_ms: 30000
-skills: "logistics" skills: "general" skills: "lang[*]"
+skills: "logistics" skills: "general" skills: "spare" skills: "lang[*]" cases: 2
+reserves { name: "spare" skill { skill: "spare" level: 1 }
+  open { measure: MEASURE_OLDEST_WAIT over: 60000 until: 20000 } }
+scenes { name: "failure" why: "§4" changes { layer: "Who" rule: "logistics" fields: "head_start"
+  effects { by_deadline { clock: "legal" otherwise_ms: 240000 } } } }
+overtaken_max_ms: 240000
 """
 
 
@@ -117,7 +128,8 @@ def test_there_are_no_maps_in_the_tables() -> None:
 
 def test_the_bounds_are_the_engines_and_the_wires() -> None:
     sources = "".join(
-        (ROOT / path).read_text() for path in ("rust_core/engine/src/limits.rs", "rust_core/wire/src/policy.rs")
+        (ROOT / path).read_text()
+        for path in ("rust_core/engine/src/limits.rs", "rust_core/wire/src/policy.rs", "rust_core/wire/src/scenes.rs")
     )
     theirs = {name: eval(value) for name, value in re.findall(r"const (\w+): \w+ = ([\d_ <]+);", sources)}
     mine = {name: value for name, value in vars(limits).items() if name.isupper()}

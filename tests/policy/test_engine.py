@@ -165,8 +165,19 @@ def _fill(members: dict[str, Any], body: dict[str, Any]) -> None:
     body.update(members)
 
 
+SPARE, ELITE = (
+    Reserve(S.spare, open=oldest_wait(over=seconds(30), until=seconds(5))),
+    Reserve(S.parcels.at_least(3), open=queue_length(over=3, until=1)),
+)
+RESERVES: Any = type("Reserves", (), {"spare": SPARE, "elite": ELITE})
+QUEUE_CONDITIONS = [queue_length(over=2, until=0), oldest_wait(over=seconds(20), until=seconds(10))]
+OVERLAYS = st.lists(st.builds(While, st.sampled_from(QUEUE_CONDITIONS), needs()), max_size=2)
+SOME_RESERVES = st.lists(st.sampled_from([SPARE, ELITE]), unique=True, max_size=2)
+
+
 @st.composite
-def policies(draw: st.DrawFn) -> Policy:
+def policies(draw: st.DrawFn, fuller: bool = False) -> Policy:
+    """A policy; `fuller`: with overlays, reserves, dormant rules and scenes."""
     layers: list[type[Layer]] = []
     count = draw(st.integers(1, 3))
     owner = {name: draw(st.integers(-1, count)) for name in SINGLE}  # a layer, the defaults (count), or nobody
@@ -180,6 +191,8 @@ def policies(draw: st.DrawFn) -> Policy:
             "steps": draw(steps(moves)),
             "clocks": draw(clock_uses(overrides and layer == overriding)),
             "fits": draw(FITS),
+            "overlays": draw(OVERLAYS) if fuller else (),
+            "reserves": draw(SOME_RESERVES) if fuller else (),
         }
 
     for place in range(count):
@@ -188,9 +201,21 @@ def policies(draw: st.DrawFn) -> Policy:
         rules: list[Rule | Otherwise] = [last]
         for number in range(draw(st.integers(0, 3))):  # upwards from the bottom: moves go down the page
             own = effects(place, () if every else list(rules), overrides=not every or number == 0)  # one that can hold
-            rules.append(Rule(draw(conditions), why=f"rule {number}", **own))
+            asleep = fuller and draw(st.integers(0, 3)) == 0
+            rules.append(Rule(draw(conditions), why=f"rule {number}", dormant=asleep, **own))
         names = {f"r{at}": rule for at, rule in enumerate(reversed(rules))}
         layers.append(python_types.new_class(f"L{place}", (Layer,), {"every": every}, partial(_fill, names)))
+    scenes = {}
+    for name in ["one", "two"] if fuller else []:
+        rule = draw(st.sampled_from([rule for layer in layers for rule in rules_of(layer)]))
+        fields = draw(
+            st.lists(st.sampled_from(["needs", "head_start", "clocks", "overlays", "fits"]), unique=True, min_size=1)
+        )
+        new = effects(-2, overrides=False)
+        changes = [change(rule, **{field: new[field] for field in fields})]
+        sleepers = [rule for layer in layers for rule in rules_of(layer) if isinstance(rule, Rule) and rule.dormant]
+        changes += [wake(rule) for rule in sleepers if draw(st.booleans())]
+        scenes[name] = Scene(*changes)
     return Policy(
         "generated",
         attributes=Ticket,
@@ -198,6 +223,8 @@ def policies(draw: st.DrawFn) -> Policy:
         clocks=Clocks,
         layers=layers,
         channels={"chat": Channel(cost=20, limit=5), "phone": Channel(cost=100, limit=1)},
+        reserves=RESERVES if fuller else None,
+        scenes=type("Scenes", (), scenes),
         defaults=Otherwise(**effects(count)),
     )
 

@@ -85,6 +85,52 @@ policy.case(Ticket(channel="chat")).beats(policy.case(Ticket(channel="chat")), w
 Limits(waiting_max="many")
 earliest_deadline(Clocks.legal)
 strict_priority("high")
+Hour.segment.is_("silver")
+Hour.segment == "gold" and 1
+looked_up("merchant", keys_max=5)
+looked_up(Ticket.tier)
+family(500)
+S.brand[5]
+oldest_wait(over=60, until=20)
+oldest_wait(over=seconds(60))
+queue_length(over=seconds(60), until=seconds(20))
+Reserve(S.spare, open=seconds(60))
+Reserve(S.spare | S.general, open=queue_length(over=50, until=20))
+Reserve("spare", open=queue_length(over=50, until=20))
+While(seconds(60), needs=S.general)
+While(queue_length(over=50, until=20), needs="general")
+Otherwise(reserves=[S.spare])
+Otherwise(reserves=Reserves.spare)
+Otherwise(overlays=[queue_length(over=50, until=20)])
+Otherwise(waiting_max=seconds(5))
+Affinity(seconds(15), owner=24)
+Rule(Ticket.tier.is_("vip"), dormant="yes")
+Otherwise(dormant=True)
+change(Who.logistics, colour="red")
+change(Who.logistics, head_start=60)
+change(Who.logistics, needs="general")
+change(Who.logistics, why="because")
+change("Who.logistics", head_start=seconds(60))
+wake(Who.general)
+wake(Who.genral)
+Scene(Who.logistics)
+Scene("failure")
+Scene(wake(Who.logistics), dates="tonight")
+Dates(starts="2024-11-11")
+policy.under("failure")
+policy.under(Scenes.failre)
+policy.but(Scenes.failure, name="x")
+policy.but(change(Who.logistics, cost=5))
+policy.case(Ticket(channel="chat"), under=Scenes.failure)
+policy.case(Ticket(channel="chat"), hour={"segment": {"acme": "gold"}})
+Goal(Clocks.legal, mean=90)
+Goal("legal", mean=minutes(2))
+Cap("merchant", waiting_max=5)
+Cap(Ticket.tier, waiting_max=seconds(5))
+Fairness(overtaken_max=240)
+Limits(caps=Cap(Ticket.tier, waiting_max=5))
+Policy("p", attributes=Ticket, skills=S, layers=[Who], channels={}, scenes=Scenes.failure)
+Policy("p", attributes=Ticket, skills=S, layers=[Who], channels={}, tables=Ticket)
 """
 
 MEANT = """\
@@ -96,9 +142,34 @@ Rule(never(), urgency=strict_priority(2), order=["best_level", "longest_idle"], 
 Otherwise(fits=[Fit(S.general.at_least(3), seconds(5))], head_start=-minutes(1), slope=1.5)
 After(seconds(20), move=lambda: Who.general)
 2 * seconds(0.5) - milliseconds(1) < hours(1)
+Hour.segment.is_("gold") & Hour.segment.present() | Ticket.tier.missing()
+S.brand["any"] & S.brand[Ticket.customer].at_least(2) & ~S.brand["x"]
+Reserve(S.spare.at_least(2), open=queue_length(over=50, until=20, of=lambda: [Who.general]))
+Otherwise(overlays=[While(oldest_wait(over=seconds(60), until=seconds(20), of=[Who.general]), needs=S.general)])
+Otherwise(affinity=Affinity(seconds(15), owner=hours(24)), waiting_max=500, reserves=[Reserves.spare])
+Scene(change(Who.logistics, needs=None, steps=[], urgency=fifo()), dates=Dates(starts=datetime.now(UTC)), why="x")
+policy.under(Scenes.failure).but(change(Rank.vip, head_start=minutes(2)), name="shop-x").under()
+policy.case(Ticket(channel="chat"), hour={Hour.segment: {"acme": "gold"}}, under=[Scenes.failure]).gets(Who.general)
+Goal(Clocks.legal, share=0.9, within=minutes(2))
+Limits(owner_max=5, caps=[Cap(Ticket.tier, waiting_max=5, of={"vip": 6})])
+wake(Rule(Ticket.tier.is_("vip"), dormant=True))
 """
 
-PAGE = f"{(ROOT / 'tests/policy/sketch.py').read_text().replace('general: Skill', 'general: Skill; trainee: Skill')}\n"
+MORE = """
+from datetime import UTC, datetime
+
+class Hour(Tables):
+    segment: Table[Literal["gold", "plain"]] = looked_up(Ticket.customer, keys_max=10_000)
+"""
+SKETCH = (ROOT / "tests/policy/sketch.py").read_text()
+FULLER = {
+    "general: Skill": "general: Skill; trainee: Skill; brand: Family[str] = family(keys_max=500)",
+    'channel: Attr[Literal["chat", "phone"]] ': 'customer: Attr[str] = optional(); channel: Attr[Literal["chat", "phone"]] ',
+}
+for plain, fuller in FULLER.items():
+    assert plain in SKETCH
+    SKETCH = SKETCH.replace(plain, fuller)
+PAGE = f"{SKETCH}{MORE}\n"
 
 
 def errors_on(lines: list[str], tmp_path: Path) -> set[str]:

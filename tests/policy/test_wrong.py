@@ -257,7 +257,7 @@ ERRORS = {
         "other = Clock(starts='arrival', stops='done')\n"
         + layer("others = Otherwise(steps=[At(other, 0.5, alert='x')])"),
         [
-            "3: Who.others: steps[0]: clock Clock(starts='arrival', stops='done', hard=False, name='') is none of the policy's: declare it in the class given as clocks="
+            "3: Who.others: steps[0]: clock Clock(starts='arrival', stops='done') is none of the policy's: declare it in the class given as clocks="
         ],
     ),
     "a move to another layer": (
@@ -406,7 +406,7 @@ REFUSED = {
     ),
     "an open family": (
         "class S(Skills):\n    lang: Family[str]\n",
-        "1: policy: TypeError: S.lang: declare it as Skill or Family[Literal[…]], not csroute.policy.skills.Family[str]",
+        "1: policy: TypeError: S.lang: a family of any text says how many: `= family(keys_max=500)`",
     ),
     "a case without its channel": (
         policy() + "policy.case(Ticket(tier='vip'))\n",

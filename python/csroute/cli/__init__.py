@@ -1,10 +1,12 @@
-"""The command `csroute`: serve, demo, explain; and offline, on a data folder: journal, replay, backup, restore, plan.
+"""The command `csroute`: serve, demo, explain, policy; offline, on a data folder: journal, replay, backup, restore, plan.
 
     csroute serve --listen 127.0.0.1:7700 --policy mine.py --data-dir data
     csroute demo --seconds 10
     csroute explain t1
     csroute explain t1 --data-dir data
     csroute journal show data --admin
+    csroute policy check mine.py
+    csroute policy try double11 channel=chat tier=vip
 
 What goes wrong is said in one line on stderr: what, where, what to do. Exit codes:
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from csroute.cli import journal, planning
+from csroute.cli import journal, planning, policies
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -27,6 +27,7 @@ app.command()(journal.replay)
 app.command()(journal.backup)
 app.command()(journal.restore)
 app.command()(planning.plan)
+app.add_typer(policies.app, name="policy")
 
 EMBEDDED_POLICY = "double11"
 """What `serve` routes by unless told otherwise: a preset of the package."""

@@ -24,13 +24,16 @@ wrong beyond types, `policy.compile()` makes the engine's tables, `load(path)` r
 """
 
 from csroute.policy.attributes import Attr, Attributes, Condition, Detected, detected, guess, never, optional
-from csroute.policy.clocks import Clock
+from csroute.policy.clocks import Clock, Goal
 from csroute.policy.compile import version
+from csroute.policy.conditions import QueueCondition, Reserve, While, oldest_wait, queue_length
 from csroute.policy.durations import Duration, hours, milliseconds, minutes, seconds
 from csroute.policy.layers import Affinity, After, At, AutoAccept, Fit, Layer, Offer, Otherwise, Rule
 from csroute.policy.load import load
-from csroute.policy.policy import Case, Channel, Finding, Limits, Policy, PolicyError
-from csroute.policy.skills import Family, Needs, Skill, Skills
+from csroute.policy.policy import Cap, Case, Channel, Fairness, Finding, Limits, Policy, PolicyError
+from csroute.policy.scenes import Change, Dates, Scene, change, wake
+from csroute.policy.skills import Family, Needs, Skill, Skills, family
+from csroute.policy.tables import Table, Tables, looked_up
 from csroute.policy.urgency import ByDeadline, Urgency, ageing, earliest_deadline, fifo, strict_priority, weighted
 
 __all__ = [
@@ -41,15 +44,20 @@ __all__ = [
     "Attributes",
     "AutoAccept",
     "ByDeadline",
+    "Cap",
     "Case",
+    "Change",
     "Channel",
     "Clock",
     "Condition",
+    "Dates",
     "Detected",
     "Duration",
+    "Fairness",
     "Family",
     "Finding",
     "Fit",
+    "Goal",
     "Layer",
     "Limits",
     "Needs",
@@ -57,23 +65,35 @@ __all__ = [
     "Otherwise",
     "Policy",
     "PolicyError",
+    "QueueCondition",
+    "Reserve",
     "Rule",
+    "Scene",
     "Skill",
     "Skills",
+    "Table",
+    "Tables",
     "Urgency",
+    "While",
     "ageing",
+    "change",
     "detected",
     "earliest_deadline",
+    "family",
     "fifo",
     "guess",
     "hours",
     "load",
+    "looked_up",
     "milliseconds",
     "minutes",
     "never",
+    "oldest_wait",
     "optional",
+    "queue_length",
     "seconds",
     "strict_priority",
     "version",
+    "wake",
     "weighted",
 ]

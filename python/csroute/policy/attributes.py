@@ -115,7 +115,7 @@ class Fact(Generic[T_co]):
     """One declared attribute, as the class has it: `Ticket.tier`."""
 
     name: str
-    owner: type[Attributes]
+    owner: type
     required: bool
     threshold_milli: int
     sticky: bool

@@ -21,19 +21,20 @@ def check_cases(policy: Policy) -> Iterator[Finding]:
     for case in policy.cases:
         for expected in case.expectations:
             other = expected.other
-            messages = _gets(policy, case, expected) if other is None else _order(policy, case, expected, other)
+            messages = _gets(case, expected) if other is None else _order(case, expected, other)
             yield from (Finding(expected.origin, f"case {case.ticket!r}", message) for message in messages)
 
 
-def _gets(policy: Policy, case: Case, expected: Expectation) -> Iterator[str]:
-    found = classify(policy, case.ticket)
+def _gets(case: Case, expected: Expectation) -> Iterator[str]:
+    found = classify(case.now, case.ticket, hour=case.hour)
     for rule in expected.gets:
-        if rule not in found.rules:
+        if case.now.now(rule) not in found.rules:
             yield f"it does not get {rule}; it gets {', '.join(map(str, found.rules))}"
 
 
-def _order(policy: Policy, case: Case, expected: Expectation, other: Case) -> Iterator[str]:
-    mine, theirs = wait(policy, case.ticket, seconds(0)), wait(policy, other.ticket, expected.waited)
+def _order(case: Case, expected: Expectation, other: Case) -> Iterator[str]:
+    mine = wait(case.now, case.ticket, seconds(0), hour=case.hour)
+    theirs = wait(case.now, other.ticket, expected.waited, hour=other.hour)
     said = f"{'beats' if expected.ahead else 'yields_to'} {other.ticket!r} after {expected.waited}"
     # Of equal urgency the greater seniority goes first; of equal seniority the one that came first: the other.
     ahead = (mine.urgency_milli_us, mine.seniority_us) > (theirs.urgency_milli_us, theirs.seniority_us)

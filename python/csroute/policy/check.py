@@ -1,46 +1,70 @@
 """What is wrong with a policy, beyond types: where, what, and what would be right.
 
-`check(policy)` looks at everything at once: names and bounds, each rule, each layer, the layers together, and, where
-nothing else is wrong, the cases. What it lets pass, the engine takes.
+`check(policy)` looks at everything at once: names and bounds, each rule, each layer, the layers together, scenes;
+and, where nothing else is wrong, what may not be meant (`doubts.py`), the roster, and the cases. What it lets pass,
+the engine takes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from csroute.policy import limits as at
 from csroute.policy.attributes import facts_of
 from csroute.policy.cases import check_cases
+from csroute.policy.declared import check_declared
+from csroute.policy.doubts import check_doubts
 from csroute.policy.durations import Duration
-from csroute.policy.layers import Gives, Otherwise, Rule, rules_of
+from csroute.policy.layers import Gives, Otherwise, rules_of
 from csroute.policy.policy import Finding
 from csroute.policy.reach import reach, tests
+from csroute.policy.roster import check_roster
 from csroute.policy.rules import check_gives
 from csroute.policy.skills import Family, skills_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from csroute.policy.attributes import Attributes
     from csroute.policy.clocks import Clock
     from csroute.policy.layers import Layer
-    from csroute.policy.policy import Policy
+    from csroute.policy.policy import AgentLike, Policy
 
 __all__ = ["check"]
 
 SINGLE = ("slope", "order", "affinity", "offer", "cost", "wrap_up", "decline_exclude", "skip_unstaffed")
 """What comes from one layer."""
-SUMMED = ("needs", "head_start", "steps", "clocks", "fits")
-"""What several layers may give; the defaults' counts only where none does."""
 UINT32_MAX = 2**32 - 1
 
 
-def check(policy: Policy) -> list[Finding]:
-    """Everything wrong or doubtful, in the order of the page."""
-    found = [*_declared(policy), *_layers(policy)]
+def check(
+    policy: Policy, *, roster: Iterable[AgentLike] = (), traffic: Iterable[Attributes] = (), applying: bool = False
+) -> list[Finding]:
+    """Everything wrong or doubtful, in the order of the page; see `Policy.check`."""
+    found = [*_declared(policy), *check_declared(policy), *_layers(policy)]
     if any(not finding.warning for finding in found):
         return found
-    return [*found, *_doubts(policy), *check_cases(policy)]
+    found += [*check_doubts(policy), *_scenes(policy), *check_roster(policy, list(roster), list(traffic))]
+    if applying and not policy.cases:
+        right = f"say at least one thing that must hold: {policy.name}.case(…).gets(…)"
+        found.append(Finding(policy.origin, "cases", f"there are none, and a policy that is applied has some: {right}"))
+    return [*found, *check_cases(policy)]
+
+
+def _scenes(policy: Policy) -> Iterator[Finding]:
+    """What is wrong or doubtful while a scene is on, and is not in the calm."""
+    calm = policy.under()
+    known = {(finding.subject, finding.message) for finding in (*_layers(calm), *check_doubts(calm))}
+    for scene in policy.declared_scenes():
+        on = policy.under(scene)
+        found = list(_layers(on))
+        if all(finding.warning for finding in found):
+            found += check_doubts(on)
+        for finding in found:
+            if (finding.subject, finding.message) not in known:
+                yield replace(finding, subject=f"scene {scene.name}: {finding.subject}")
 
 
 def _text(what: str, text: str, bytes_max: int) -> Iterator[str]:
@@ -121,6 +145,8 @@ def _channels(policy: Policy) -> Iterator[str]:
 
 def _skills(policy: Policy) -> Iterator[str]:
     for name, skill in skills_of(policy.skills).items():
+        if isinstance(skill, Family) and not skill.keys and not 1 <= skill.keys_max <= at.FAMILY_KEYS_MAX:
+            yield f"{name} may have {skill.keys_max} members: give keys_max=1 to {at.FAMILY_KEYS_MAX}"
         whole = [f"{name}[{key}]" for key in skill.keys] if isinstance(skill, Family) else [name]
         for text in whole:
             yield from _text("the skill", text, at.NAME_BYTES_MAX)
@@ -148,14 +174,14 @@ def _layers(policy: Policy) -> Iterator[Finding]:
     if layers[0]._every:
         wrong = "the first layer's rules are the queues, and a ticket stands in one"
         yield Finding(layers[0]._origin, layers[0].__name__, f"{wrong}: leave out every=True, or put another first")
-    everything = [policy.defaults, *(rule for layer in layers for rule in rules_of(layer))]
+    everything = [policy.otherwise, *(rule for layer in layers for rule in policy.rules(layer))]
     targeted = {use.clock for gives in everything for use in gives.clocks if use.mode != "off"}
     for layer in layers:
         yield from _shape(layer)
-        for rule in rules_of(layer):
+        for rule in policy.rules(layer):
             yield from check_gives(policy, rule, layer, targeted)
-        yield from _reached(layer)
-    yield from check_gives(policy, policy.defaults, None, targeted)
+        yield from _reached(policy, layer)
+    yield from check_gives(policy, policy.otherwise, None, targeted)
     yield from _one_layer_each(policy)
     yield from _sums(policy)
 
@@ -177,21 +203,24 @@ def _shape(layer: type[Layer]) -> Iterator[Finding]:
         yield from (Finding(rule.origin, str(rule), message) for message in named)
 
 
-def _moved_to(layer: type[Layer]) -> set[Gives]:
-    targets = (step.target() for rule in rules_of(layer) for step in rule.steps)
-    return {target for target in targets if target is not None}
+def _moved_to(policy: Policy, layer: type[Layer]) -> set[Gives]:
+    targets = (step.target() for rule in policy.rules(layer) for step in rule.steps)
+    return {policy.now(target) for target in targets if target is not None}
 
 
-def _reached(layer: type[Layer]) -> Iterator[Finding]:
-    tried = reach(layer)
-    rules = rules_of(layer)
+def _reached(policy: Policy, layer: type[Layer]) -> Iterator[Finding]:
+    tried = reach(policy, layer)
+    rules = policy.rules(layer)
     if tried is None:
         wrong = "its values and rules combine in too many ways to try which rules are reached"
         yield Finding(layer._origin, layer.__name__, f"{wrong}: split it where it can be", warning=True)
         return
-    moved_to = _moved_to(layer)
+    moved_to = _moved_to(policy, layer)
+    woken = {change.rule for scene in policy.active for change in scene.changes if change.wakes}
     for place, rule in enumerate(rules):
-        if isinstance(rule, Otherwise) or place in tried.applied or rule in moved_to:
+        if policy.active and rules_of(layer)[place] not in woken:
+            continue  # what a scene's rule stands before is meant
+        if isinstance(rule, Otherwise) or rule.dormant or place in tried.applied or rule in moved_to:
             continue
         if place in tried.held:
             above = ", ".join(str(rules[first]) for first in sorted(tried.before[place]))
@@ -226,7 +255,7 @@ def _one_layer_each(policy: Policy) -> Iterator[Finding]:
     for name in SINGLE:
         owner: Gives | None = None
         for layer in policy.layers:
-            first = next((rule for rule in rules_of(layer) if _gives(rule, name)), None)
+            first = next((rule for rule in policy.rules(layer) if _gives(rule, name)), None)
             if owner and first:
                 wrong = f"{owner.layer} gives {name} too ({owner}), and one layer's alone would count"
                 yield Finding(first.origin, f"{first}: {name}", f"{wrong}: keep {name} in one layer")
@@ -234,7 +263,7 @@ def _one_layer_each(policy: Policy) -> Iterator[Finding]:
     for clock in policy.declared_clocks():
         owner = None
         for layer in policy.layers:
-            first = next((rule for rule in rules_of(layer) if clock in _overridden(rule)), None)
+            first = next((rule for rule in policy.rules(layer) if clock in _overridden(rule)), None)
             if owner and first:
                 wrong = f"{owner} sets {clock.name} with exactly() or off() too"
                 yield Finding(first.origin, f"{first}: clocks", f"{wrong}: keep those for a clock in one layer")
@@ -245,17 +274,18 @@ def _sums(policy: Policy) -> Iterator[Finding]:
     """The most that one ticket can get of what layers add up: of an every=True layer all rules, else the largest."""
     for name, what, most in (
         ("steps", lambda rule: len(rule.steps), at.CLASS_STEPS_MAX),
+        ("overlays", lambda rule: len(rule.overlays), at.OVERLAYS_MAX),
         ("needs", lambda rule: len(rule.needs.groups) if rule.needs is not None else 0, at.GROUPS_MAX),
         ("head_start", _head_start_most, at.HEAD_START_MS_MAX),
         ("fits", lambda rule: sum(abs(fit.ahead.ms) for fit in rule.fits), at.HEAD_START_MS_MAX),
         ("boost", _boost_most, at.BOOST_MS_MAX),
     ):
-        total = what(policy.defaults)
+        total = what(policy.otherwise)
         for layer in policy.layers:
-            sizes = [what(rule) for rule in rules_of(layer)]
+            sizes = [what(rule) for rule in policy.rules(layer)]
             total += sum(sizes) if layer._every else max(sizes, default=0)
         if total > most:
-            counted = name in {"steps", "needs"}
+            counted = name in {"steps", "needs", "overlays"}
             shown = (total, most) if counted else (Duration(total), Duration(most))
             wrong = f"one ticket can get {shown[0]} of {name}, all layers together"
             yield Finding(policy.origin, "layers", f"{wrong}: at most {shown[1]}")
@@ -273,45 +303,3 @@ def _head_start_most(gives: Gives) -> int:
 
 def _boost_most(gives: Gives) -> int:
     return max((abs(step.boost.ms) for step in gives.steps if step.boost is not None), default=0)
-
-
-# --- Doubts -----------------------------------------------------------------------------------------------------------
-
-
-def _doubts(policy: Policy) -> Iterator[Finding]:
-    rules = [rule for layer in policy.layers for rule in rules_of(layer)]
-    for name in SUMMED:
-        owner = next((rule for rule in rules if _gives(rule, name)), None)
-        if owner and _gives(policy.defaults, name):
-            wrong = f"only tickets get them to which no rule gives any, and {owner} does"
-            right = "put what everyone gets into a layer of its own, as its Otherwise"
-            yield Finding(policy.defaults.origin, f"defaults: {name}", f"{wrong}: {right}", warning=True)
-    for layer in policy.layers[1:]:
-        yield from _guards(layer)
-    yield from _slopes(policy)
-
-
-def _guards(layer: type[Layer]) -> Iterator[Finding]:
-    """Needs that are and-ed to a queue's, and are not asked where the attribute behind them is missing."""
-    rules = [rule for rule in rules_of(layer) if isinstance(rule, Rule)]
-    settled = {test.fact for rule in rules for test in tests(rule.when) if test.op == "missing"}
-    for rule in rules:
-        facts = dict.fromkeys(test.fact for test in tests(rule.when) if test.op != "missing")
-        for fact in facts if rule.needs is not None else ():
-            if not (fact.required and not fact.threshold_milli) and fact not in settled:
-                wrong = f"it is not asked where {fact!r} is missing"
-                right = f"say what holds then, by a rule with {fact!r}.missing()"
-                yield Finding(rule.origin, f"{rule}: needs", f"{wrong}: {right}", warning=True)
-
-
-def _slopes(policy: Policy) -> Iterator[Finding]:
-    owner = next((layer for layer in policy.layers if any(_gives(rule, "slope") for rule in rules_of(layer))), None)
-    if owner is None:
-        return
-    usual = 1 if policy.defaults.slope is None else policy.defaults.slope
-    slopes = {rule: usual if rule.slope is None else rule.slope for rule in rules_of(owner)}
-    steepest = max(slopes, key=lambda rule: slopes[rule])
-    if len(set(slopes.values())) > 1:
-        wrong = "slopes differ between tickets, so that in overload the flatter ones can wait without end"
-        right = "head starts bound how long anyone is overtaken"
-        yield Finding(steepest.origin, f"{steepest}: slope", f"{wrong}: {right}", warning=True)

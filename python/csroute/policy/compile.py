@@ -6,11 +6,12 @@ The tables say what the policy says, one to one, in its order; there are no maps
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from csroute.policy.attributes import All, AnyHolds, Condition, Test, facts_of
 from csroute.policy.durations import Duration
-from csroute.policy.layers import After, At, AutoAccept, Gives, Layer, Offer, Rule, Step, rules_of
+from csroute.policy.layers import After, At, AutoAccept, Gives, Layer, Offer, Rule, Step
 from csroute.policy.limits import SLOPE_MILLI_MAX
 from csroute.policy.numbers import milli
 from csroute.policy.skills import Family, Needs, Term, skills_of
@@ -18,7 +19,10 @@ from csroute.policy.urgency import ByDeadline
 from csroute.v1 import policy_pb2 as pb
 
 if TYPE_CHECKING:
-    from csroute.policy.policy import Limits, Policy
+    from csroute.policy.clocks import Goal
+    from csroute.policy.conditions import QueueCondition
+    from csroute.policy.policy import Cap, Limits, Policy
+    from csroute.policy.scenes import Scene
 
 __all__ = ["compile_policy", "version"]
 
@@ -34,6 +38,7 @@ def version(compiled: bytes) -> int:
 
 def compile_policy(policy: Policy) -> bytes:
     """The bytes of a policy that `check` finds nothing wrong with."""
+    base = policy.under()
     table = pb.CompiledPolicy(
         format=FORMAT,
         name=policy.name,
@@ -50,10 +55,11 @@ def compile_policy(policy: Policy) -> bytes:
         ],
         channels=[pb.ChannelTable(name=name, cost=c.cost, limit=c.limit) for name, c in policy.channels.items()],
         clocks=[
-            pb.ClockTable(name=c.name, starts=c.starts, stops=c.stops, hard=c.hard) for c in policy.declared_clocks()
+            pb.ClockTable(name=c.name, starts=c.starts, stops=c.stops, hard=c.hard, unpausable=not c.pausable)
+            for c in policy.declared_clocks()
         ],
-        layers=[_layer(layer) for layer in policy.layers],
-        defaults=_effects(policy.defaults),
+        layers=[_layer(base, layer) for layer in policy.layers],
+        defaults=_effects(base.otherwise),
         limits=_limits(policy.limits),
         lost_grace_ms=policy.lost_grace.ms,
         suspend_ms=policy.suspend.ms,
@@ -62,6 +68,27 @@ def compile_policy(policy: Policy) -> bytes:
         skills=[
             f"{name}[*]" if isinstance(skill, Family) else name for name, skill in skills_of(policy.skills).items()
         ],
+        tables=[
+            pb.HourTable(name=table.name, attribute=table.by.name, values=table.values, keys_max=table.keys_max)
+            for table in policy.declared_tables().values()
+        ],
+        families=[
+            pb.OpenFamily(name=name, keys_max=skill.keys_max)
+            for name, skill in skills_of(policy.skills).items()
+            if isinstance(skill, Family) and skill.keys_max
+        ],
+        goals=map(_goal, policy.declared_goals()),
+        reserves=[
+            pb.ReserveTable(name=each.name, skill=_need(each.skill.groups[0][0]), open=_queue_condition(each.open))
+            for each in policy.declared_reserves()
+        ],
+        scenes=map(_scene, policy.declared_scenes()),
+        active_scenes=[scene.name for scene in policy.active],
+        caps=map(_cap, policy.limits.caps),
+        starts_us=_unix_us(policy.dates.starts),
+        ends_us=_unix_us(policy.dates.ends),
+        overtaken_max_ms=policy.fairness.overtaken_max.ms if policy.fairness else 0,
+        cases=len(policy.cases),
     )
     return table.SerializeToString(deterministic=True)
 
@@ -74,10 +101,49 @@ def _limits(limits: Limits) -> pb.LimitsTable:
         sessions_max=limits.sessions_max or 0,
         closed_max=limits.closed_max or 0,
         closed_keep_ms=_ms(limits.closed_keep) or 0,
+        owner_max=limits.owner_max or 0,
     )
 
 
-def _layer(layer: type[Layer]) -> pb.LayerTable:
+def _cap(cap: Cap) -> pb.CapTable:
+    own = [pb.CapTable.Own(value=value, waiting_max=most) for value, most in sorted(cap.of.items())]
+    return pb.CapTable(attribute=cap.by.name, waiting_max=cap.waiting_max, own=own)
+
+
+def _goal(goal: Goal) -> pb.GoalTable:
+    return pb.GoalTable(
+        name=goal.name,
+        clock=goal.clock.name,
+        share_milli=0 if goal.share is None else milli(goal.share, "share", 1, 1000),
+        within_ms=_ms(goal.within) or 0,
+        mean_ms=_ms(goal.mean) or 0,
+    )
+
+
+def _scene(scene: Scene) -> pb.SceneTable:
+    return pb.SceneTable(
+        name=scene.name,
+        why=scene.why,
+        changes=[
+            pb.ChangeTable(
+                layer=change.rule.layer,
+                rule=change.rule.name,
+                fields=change.fields,
+                effects=_effects(change.gives),
+                wake=change.wakes,
+            )
+            for change in scene.changes
+        ],
+        starts_us=_unix_us(scene.dates.starts),
+        ends_us=_unix_us(scene.dates.ends),
+    )
+
+
+def _unix_us(at: datetime | None) -> int:
+    return 0 if at is None else (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+
+
+def _layer(policy: Policy, layer: type[Layer]) -> pb.LayerTable:
     return pb.LayerTable(
         name=layer.__name__,
         every=layer._every,
@@ -87,8 +153,9 @@ def _layer(layer: type[Layer]) -> pb.LayerTable:
                 why=rule.why,
                 effects=_effects(rule),
                 when=_condition(rule.when) if isinstance(rule, Rule) else None,
+                dormant=isinstance(rule, Rule) and rule.dormant,
             )
-            for rule in rules_of(layer)
+            for rule in policy.rules(layer)
         ],
     )
 
@@ -118,6 +185,18 @@ def _needs(needs: Needs | None) -> pb.NeedsTable | None:
         return None
     return pb.NeedsTable(
         groups=[pb.NeedGroup(any_of=map(_need, group)) for group in needs.groups], none_of=map(_need, needs.none_of)
+    )
+
+
+_MEASURES = {"length": pb.QueueCondition.MEASURE_LENGTH, "oldest_wait": pb.QueueCondition.MEASURE_OLDEST_WAIT}
+
+
+def _queue_condition(condition: QueueCondition) -> pb.QueueCondition:
+    return pb.QueueCondition(
+        measure=_MEASURES[condition.measure],
+        over=condition.over,
+        until=condition.until,
+        of=[rule.name for rule in condition.queues()],
     )
 
 
@@ -171,6 +250,7 @@ def _effects(gives: Gives) -> pb.Effects:
             hold_ms=affinity.hold.ms,
             transfer_hold_ms=(affinity.hold if affinity.transfer_hold is None else affinity.transfer_hold).ms,
             needs=_needs(affinity.needs),
+            owner_keep_ms=_ms(affinity.owner) or 0,
         ),
         offer=None if offer is None else _offer(offer),
         cost=gives.cost,
@@ -178,6 +258,11 @@ def _effects(gives: Gives) -> pb.Effects:
         decline_exclude_ms=_ms(gives.decline_exclude),
         fits=[pb.FitTable(skill=_need(fit.skill.groups[0][0]), fit_ms=fit.ahead.ms) for fit in gives.fits],
         skip_unstaffed=gives.skip_unstaffed,
+        overlays=[
+            pb.OverlayTable(when=_queue_condition(each.condition), needs=_needs(each.needs)) for each in gives.overlays
+        ],
+        reserves=[each.name for each in gives.reserves],
+        waiting_max=gives.waiting_max,
     )
 
 

@@ -6,30 +6,44 @@ found.path, found.head_start_ms            # "general/vip@chat", 60000
 wait(policy, ticket, seconds(30)).needs    # what it asks after half a minute in line
 ```
 
-Nothing here is shared with the tables that the engine gets, so that one can prove the other.
+With scenes: `classify(policy.under(Scenes.failure), ticket)`. Nothing here is shared with the tables that the engine
+gets, so that one can prove the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from csroute.policy.attributes import All, AnyHolds, Condition, Test, present_values
+from csroute.policy.conditions import QueueCondition
 from csroute.policy.durations import Duration
-from csroute.policy.layers import After, AgentOrder, At, Gives, Rule, rules_of
+from csroute.policy.layers import After, AgentOrder, At, Gives, Rule
 from csroute.policy.numbers import milli
 from csroute.policy.skills import Needs, Term
 from csroute.policy.urgency import ByDeadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence, Set
 
     from csroute.policy.attributes import Attributes
     from csroute.policy.clocks import ClockUse
     from csroute.policy.layers import Affinity, AutoAccept, Layer, Offer, Otherwise, Step
-    from csroute.policy.policy import Policy
+    from csroute.policy.policy import Hour, Policy
 
-__all__ = ["Class", "ClockTarget", "Requirement", "Waiting", "applies", "classify", "holds", "wait"]
+__all__ = [
+    "Class",
+    "ClockTarget",
+    "Requirement",
+    "Waiting",
+    "applies",
+    "classify",
+    "holds",
+    "resolve",
+    "values_of",
+    "wait",
+]
 
 T = TypeVar("T")
 SENIORITY_US_MAX = 1 << 43
@@ -47,6 +61,13 @@ class Requirement:
 
     def __add__(self, other: Requirement) -> Requirement:
         return Requirement(self.groups + other.groups, self.none_of + other.none_of)
+
+    def __str__(self) -> str:
+        def named(entry: SkillAt) -> str:
+            return f"{entry[0]}>={entry[1]}" if entry[1] > 1 else entry[0]
+
+        groups = [" | ".join(map(named, group)) or "nobody" for group in self.groups]
+        return " & ".join([*groups, *(f"~{named(entry)}" for entry in self.none_of)])
 
     def met_by(self, skills: Mapping[str, int]) -> bool:
         """Whether an agent with these levels meets it."""
@@ -89,8 +110,20 @@ class Class:
     decline_exclude_ms: int | None
     fits: tuple[tuple[SkillAt, int], ...]
     skip_unstaffed: bool
+    overlays: tuple[tuple[int, QueueCondition, Requirement], ...]
+    """Needs while a queue is too full, with the part that each replaces."""
+    reserves: tuple[str, ...]
+    """Those that may be released to it."""
+    kept: tuple[tuple[str, SkillAt], ...]
+    """Every reserve of the policy, and the skill of the agents that it keeps."""
+    waiting_max: int | None
     values: Mapping[str, str]
     """The ticket's, as rules see them."""
+
+    def kept_from(self, released: Set[str]) -> Requirement:
+        """What reserves keep from it, while these are released."""
+        free = {name for name in self.reserves if name in released}
+        return Requirement((), tuple(skill for name, skill in self.kept if name not in free))
 
 
 @dataclass(frozen=True)
@@ -104,6 +137,10 @@ class Waiting:
     alerts: tuple[str, ...] = ()
     overflow: str = ""
     """Where it left for; empty: it still waits."""
+    full: Set[QueueCondition] = frozenset()
+    """Conditions that hold."""
+    released: Set[str] = frozenset()
+    """Reserves that are released."""
 
     @property
     def step(self) -> int:
@@ -133,8 +170,11 @@ class Waiting:
         for at in sorted(self.taken):
             part, step = self.found.steps[at]
             if step.needs is not None:
-                parts[part] = _resolve(step.needs, self.found.values)
-        return sum(parts, Requirement())
+                parts[part] = resolve(step.needs, self.found.values)
+        for part, condition, needs in self.found.overlays:
+            if condition in self.full:
+                parts[part] = needs
+        return sum(parts, Requirement()) + self.found.kept_from(self.released)
 
 
 def holds(condition: Condition, values: Mapping[str, str]) -> bool:
@@ -155,22 +195,43 @@ def holds(condition: Condition, values: Mapping[str, str]) -> bool:
     raise TypeError(f"no condition of the policy language: {condition!r}")
 
 
-def applies(layer: type[Layer], values: Mapping[str, str]) -> tuple[Rule | Otherwise, ...]:
+def values_of(policy: Policy, ticket: Attributes, hour: Hour | None = None) -> dict[str, str]:
+    """What rules see of a ticket: its values, and what the hour's tables say of them."""
+    values = present_values(ticket)
+    looked = {name: (hour or {}).get(table, {}) for name, table in policy.declared_tables().items()}
+    found = {name: looked[name].get(values.get(table.by.name, "")) for name, table in policy.declared_tables().items()}
+    return values | {name: value for name, value in found.items() if value is not None}
+
+
+def applies(policy: Policy, layer: type[Layer], values: Mapping[str, str]) -> tuple[Rule | Otherwise, ...]:
     """The rules of a layer that apply to a ticket's values."""
-    *rules, otherwise = rules_of(layer)
-    held = [rule for rule in rules if isinstance(rule, Rule) and holds(rule.when, values)]
+    *rules, otherwise = policy.rules(layer)
+    held = [rule for rule in rules if isinstance(rule, Rule) and not rule.dormant and holds(rule.when, values)]
     return tuple(held if layer._every else held[:1]) or (otherwise,)
 
 
-def classify(policy: Policy, ticket: Attributes, moved: Mapping[str, Rule | Otherwise] | None = None) -> Class:
-    """What a ticket gets; `moved`: rules that replace their layer's, by layer."""
-    values = present_values(ticket)
+def classify(
+    policy: Policy,
+    ticket: Attributes | Mapping[str, str],
+    moved: Mapping[str, Rule | Otherwise] | None = None,
+    *,
+    hour: Hour | None = None,
+) -> Class:
+    """What a ticket, or one with these values, gets.
+
+    Args:
+        policy: with the scenes that are on.
+        ticket: itself, or what rules see of it.
+        moved: rules that replace their layer's, by layer.
+        hour: what the tables hold.
+    """
+    values = ticket if isinstance(ticket, Mapping) else values_of(policy, ticket, hour)
     by_layer = [
-        (moved[layer.__name__],) if moved and layer.__name__ in moved else applies(layer, values)
+        (policy.now(moved[layer.__name__]),) if moved and layer.__name__ in moved else applies(policy, layer, values)
         for layer in policy.layers
     ]
     rules = tuple(rule for applied in by_layer for rule in applied)
-    defaults = policy.defaults
+    defaults = policy.otherwise
 
     def first(read: Callable[[Gives], T | None]) -> T | None:
         return next((found for rule in (*rules, defaults) if (found := read(rule)) is not None), None)
@@ -180,7 +241,7 @@ def classify(policy: Policy, ticket: Attributes, moved: Mapping[str, Rule | Othe
 
     needs = [_all(rule.needs for rule in applied) for applied in by_layer]
     given = any(rule.needs is not None for rule in rules)
-    parts = tuple(_resolve(part, values) for part in (*needs, _all([None if given else defaults.needs])))
+    parts = tuple(resolve(part, values) for part in (*needs, _all([None if given else defaults.needs])))
     steps = [(part, step) for part, applied in enumerate(by_layer) for rule in applied for step in rule.steps]
     clocks = _clocks(policy, [use for rule in those_with(lambda rule: rule.clocks) for use in rule.clocks])
     slope = first(lambda rule: rule.slope)
@@ -210,13 +271,36 @@ def classify(policy: Policy, ticket: Attributes, moved: Mapping[str, Rule | Othe
             if _known(fit.skill.groups[0][0], values)
         ),
         skip_unstaffed=bool(first(lambda rule: rule.skip_unstaffed)),
+        overlays=tuple(
+            (part, each.condition, resolve(each.needs, values))
+            for part, applied in enumerate(by_layer)
+            for rule in applied
+            for each in rule.overlays
+        )
+        or tuple((len(by_layer), each.condition, resolve(each.needs, values)) for each in defaults.overlays),
+        reserves=tuple(
+            dict.fromkeys(each.name for rule in those_with(lambda rule: rule.reserves) for each in rule.reserves)
+        ),
+        kept=tuple((each.name, _skill_at(each.skill.groups[0][0], values)) for each in policy.declared_reserves()),
+        waiting_max=first(lambda rule: rule.waiting_max),
         values=values,
     )
 
 
-def wait(policy: Policy, ticket: Attributes, waited: Duration) -> Waiting:
-    """The ticket after that time in line, undisturbed: steps taken, moves made."""
-    state = Waiting(classify(policy, ticket), waited.ms)
+def wait(
+    policy: Policy,
+    ticket: Attributes,
+    waited: Duration,
+    *,
+    hour: Hour | None = None,
+    full: Set[QueueCondition] = frozenset(),
+    released: Set[str] = frozenset(),
+) -> Waiting:
+    """The ticket after that time in line, undisturbed: steps taken, moves made.
+
+    `hour`: what the tables hold; `full`: conditions that hold all the while; `released`: reserves that are.
+    """
+    state = Waiting(classify(policy, ticket, hour=hour), waited.ms, full=full, released=released)
     now_ms = 0
     while not state.overflow:
         untaken = [(at, index) for index, at in _due(state.found).items() if index not in state.taken]
@@ -229,7 +313,7 @@ def wait(policy: Policy, ticket: Attributes, waited: Duration) -> Waiting:
         alerts = (*state.alerts, step.alert) if step.alert else state.alerts
         state = replace(state, taken=state.taken | {index}, alerts=alerts, overflow=step.overflow)
         if (target := step.target()) is not None:
-            after = classify(policy, ticket, {policy.layers[part].__name__: target})
+            after = classify(policy, ticket, {policy.layers[part].__name__: target}, hour=hour)
             if after.rules != state.found.rules:
                 state = _entered(replace(state, found=after, taken=frozenset()), _oldest_age(state), now_ms)
     return state
@@ -303,7 +387,7 @@ def _skill_at(term: Term, values: Mapping[str, str]) -> SkillAt:
     return (f"{term.skill}[{values[term.fact.name]}]" if term.fact else term.skill, term.level)
 
 
-def _resolve(needs: Needs, values: Mapping[str, str]) -> Requirement:
+def resolve(needs: Needs, values: Mapping[str, str]) -> Requirement:
     """With the family members that the values name; an entry whose value is missing is left out."""
 
     def known(terms: Sequence[Term]) -> tuple[SkillAt, ...]:
@@ -315,7 +399,7 @@ def _resolve(needs: Needs, values: Mapping[str, str]) -> Requirement:
 def _path(policy: Policy, by_layer: Sequence[Sequence[Rule | Otherwise]], values: Mapping[str, str]) -> str:
     parts = []
     for place, (layer, applied) in enumerate(zip(policy.layers, by_layer, strict=True)):
-        if place == 0 or list(applied) != [rules_of(layer)[-1]]:
+        if place == 0 or list(applied) != [policy.rules(layer)[-1]]:
             parts.append("+".join(_named(rule, values) for rule in applied))
     return f"{'/'.join(parts)}@{values['channel']}"
 
@@ -325,5 +409,6 @@ def _named(rule: Rule | Otherwise, values: Mapping[str, str]) -> str:
     needs = [rule.needs, *(step.needs for step in rule.steps), rule.affinity.needs if rule.affinity else None]
     terms = [term for part in needs if part is not None for term in (*sum(part.groups, ()), *part.none_of)]
     terms += [fit.skill.groups[0][0] for fit in rule.fits]
+    terms += [term for each in rule.overlays for term in (*sum(each.needs.groups, ()), *each.needs.none_of)]
     picked = {values[term.fact.name]: None for term in terms if term.fact and term.fact.name in values}
     return f"{rule.name}[{','.join(picked)}]" if picked else rule.name

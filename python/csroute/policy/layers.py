@@ -25,6 +25,7 @@ from typing import Literal
 
 from csroute.policy.attributes import Condition
 from csroute.policy.clocks import Clock, ClockUse
+from csroute.policy.conditions import Reserve, While
 from csroute.policy.durations import Duration
 from csroute.policy.numbers import milli
 from csroute.policy.origin import Origin, here
@@ -60,6 +61,11 @@ class Affinity:
     """Since a transfer to an agent; None: `hold`."""
     needs: Needs | None = None
     """The (lower) requirement that the preferred agent may meet instead."""
+    owner: Duration | None = None
+    """Whoever is the first to be assigned a customer's ticket is remembered so long, and preferred for the next one.
+
+    Each assignment to the one remembered renews it; a ticket's own preference goes before. None: nobody is remembered.
+    """
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,10 @@ class Step:
     overflow: str = ""
     """Ends the ticket here, for that place."""
     move: Rule | Otherwise | Callable[[], Rule | Otherwise] | None = None
-    """Replaces the layer's rule; ages run on. `lambda: Who.senior` names one that stands further down the page."""
+    """Replaces the layer's rule; ages run on.
+
+    `lambda: Who.senior` names one that stands further down the page; annotate that, `senior: Rule = Rule(…)`, for mypy.
+    """
 
     def target(self) -> Rule | Otherwise | None:
         """The rule that `move` names."""
@@ -152,6 +161,12 @@ class Gives:
     fits: Sequence[Fit] = ()
     skip_unstaffed: bool | None = None
     """A step that nobody logged in meets is passed over at once."""
+    overlays: Sequence[While] = ()
+    """Needs for the time that a queue is too full; over the steps'."""
+    reserves: Sequence[Reserve] = ()
+    """Reserves that may be released to these tickets; united over layers."""
+    waiting_max: int | None = None
+    """Tickets that may wait in this queue; more are refused, with a retry hint. For rules of the first layer."""
     why: str = ""
     """For those who ask: a rule's number, a contract's clause."""
     name: str = field(default="", init=False)
@@ -187,9 +202,11 @@ class Gives:
 _KINDS: dict[str, tuple[type, ...]] = {
     "needs": (Needs,), "head_start": (Duration, ByDeadline), "slope": (int, float), "urgency": (Urgency,),
     "affinity": (Affinity,), "offer": (Offer, AutoAccept), "cost": (int,), "wrap_up": (Duration,),
-    "decline_exclude": (Duration,), "skip_unstaffed": (bool,), "why": (str,),
+    "decline_exclude": (Duration,), "skip_unstaffed": (bool,), "waiting_max": (int,), "why": (str,),
 }  # fmt: skip
-_LISTS: dict[str, type] = {"steps": Step, "clocks": ClockUse, "order": str, "fits": Fit}
+_LISTS: dict[str, type] = {
+    "steps": Step, "clocks": ClockUse, "order": str, "fits": Fit, "overlays": While, "reserves": Reserve,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +214,8 @@ class Rule(Gives):
     """What tickets get for which `when` holds. In the first layer: a queue."""
 
     when: Condition
+    dormant: bool = field(default=False, kw_only=True)
+    """It stands in its place, and holds for nobody, until a scene wakes it."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.when, Condition):

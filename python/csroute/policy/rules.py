@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, get_args
 from csroute.policy import limits as at
 from csroute.policy.attributes import facts_of
 from csroute.policy.durations import Duration
-from csroute.policy.layers import After, AgentOrder, At, Offer, Rule, rules_of
+from csroute.policy.layers import After, AgentOrder, At, Offer, Rule
 from csroute.policy.numbers import milli
 from csroute.policy.policy import Finding
 from csroute.policy.reach import depth, lists, tests
+from csroute.policy.tables import Table
 from csroute.policy.urgency import ByDeadline
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
     from csroute.policy.attributes import Fact
     from csroute.policy.clocks import Clock, ClockUse
+    from csroute.policy.conditions import QueueCondition
     from csroute.policy.layers import Gives, Layer, Step
     from csroute.policy.policy import Policy
-    from csroute.policy.skills import Needs
+    from csroute.policy.skills import Needs, Term
 
     Targeted = Set[Clock]
 
-__all__ = ["check_gives"]
+__all__ = ["check_condition", "check_gives", "covers"]
 
 NEEDS_GROUPS_MAX = 8
 """And-ed groups in one requirement; several layers' add up to more."""
@@ -47,6 +49,7 @@ def _problems(policy: Policy, gives: Gives, layer: type[Layer] | None, targeted:
     yield from _steps(policy, gives, layer, targeted)
     yield from _clocks(policy, gives)
     yield from _handing_over(policy, gives)
+    yield from _surge(policy, gives, layer)
 
 
 def _duration(field: str, value: Duration | None, low_ms: int, high_ms: int) -> Iterator[tuple[str, str]]:
@@ -56,7 +59,10 @@ def _duration(field: str, value: Duration | None, low_ms: int, high_ms: int) -> 
 
 def _foreign(policy: Policy, facts: Iterable[Fact[str]]) -> Iterator[str]:
     for fact in dict.fromkeys(facts):
-        if facts_of(policy.attributes).get(fact.name) is not fact:
+        if isinstance(fact, Table):
+            if policy.declared_tables().get(fact.name) is not fact:
+                yield f"{fact!r} is none of the policy's tables: declare it in the class given as tables="
+        elif facts_of(policy.attributes).get(fact.name) is not fact:
             yield f"{fact!r} is no attribute of {policy.attributes.__name__}, the policy's: use that"
 
 
@@ -132,7 +138,7 @@ def _steps(policy: Policy, gives: Gives, layer: type[Layer] | None, targeted: Ta
             yield field, "it does nothing: give it needs, boost, alert, overflow or move"
         elif step.needs is not None and step.needs == in_force:
             yield f"{field}: needs", f"it asks for what is asked already, {step.needs}: leave it out"
-        yield from ((f"{field}: move", message) for message in _move(gives, step, layer))
+        yield from ((f"{field}: move", message) for message in _move(policy, gives, step, layer))
         in_force = in_force if step.needs is None else step.needs
     aged = [(place, step) for place, step in enumerate(gives.steps) if isinstance(step, After)]
     for (_, one), (place, other) in pairwise(aged):
@@ -152,26 +158,27 @@ def _moment(policy: Policy, field: str, step: Step, targeted: Targeted) -> Itera
         yield from _has_target(policy, field, step.clock, targeted)
 
 
-def _move(gives: Gives, step: Step, layer: type[Layer] | None) -> Iterator[str]:
+def _move(policy: Policy, gives: Gives, step: Step, layer: type[Layer] | None) -> Iterator[str]:
     target = step.target()
     if target is None:
         return
     if layer is None or layer._every:
         yield "one rule takes another's place only where one applies: not in an every=True layer, nor in the defaults"
-    elif target not in rules_of(layer):
+    elif policy.now(target) not in policy.rules(layer):
         yield f"{target} is no rule of {layer.__name__}: a step replaces its own layer's rule"
     else:
-        path = _round(gives, frozenset())
+        path = _round(policy, gives, frozenset())
         if path:
             yield f"moves come round: {' → '.join(map(str, (gives, *path)))}: let one of them end it"
 
 
-def _round(gives: Gives, seen: frozenset[Gives]) -> tuple[Gives, ...]:
+def _round(policy: Policy, gives: Gives, seen: frozenset[Gives]) -> tuple[Gives, ...]:
     """The moves from a rule back to it, if there are any; looks at each rule once."""
     paths: list[tuple[Gives, ...]] = [(gives,)]
     while paths:
         path = paths.pop(0)
-        for target in (step.target() for step in path[-1].steps):
+        for named in (step.target() for step in path[-1].steps):
+            target = None if named is None else policy.now(named)
             if target is gives:
                 return (*path[1:], target)
             if target is not None and target not in seen:
@@ -217,6 +224,10 @@ def _handing_over(policy: Policy, gives: Gives) -> Iterator[tuple[str, str]]:
     if gives.affinity is not None:
         yield from _duration("affinity: hold", gives.affinity.hold, 0, at.DURATION_MS_MAX)
         yield from _duration("affinity: transfer_hold", gives.affinity.transfer_hold, 0, at.DURATION_MS_MAX)
+        yield from _duration("affinity: owner", gives.affinity.owner, 1, at.DURATION_MS_MAX)
+        if gives.affinity.owner is not None and "customer" not in facts_of(policy.attributes):
+            name = policy.attributes.__name__
+            yield "affinity: owner", f"customers are remembered: declare `customer: Attr[str] = optional()` in {name}"
         yield from _needs(policy, "affinity: needs", gives.affinity.needs)
     if isinstance(gives.offer, Offer):
         yield from _duration("offer: ttl", gives.offer.ttl, 1, at.OFFER_TTL_MS_MAX)
@@ -229,3 +240,56 @@ def _handing_over(policy: Policy, gives: Gives) -> Iterator[tuple[str, str]]:
     for place, fit in enumerate(gives.fits):
         yield from _needs(policy, f"fits[{place}]", fit.skill)
         yield from _duration(f"fits[{place}]", fit.ahead, -at.HEAD_START_MS_MAX, at.HEAD_START_MS_MAX)
+
+
+# --- What depends on how full a queue is ------------------------------------------------------------------------------
+
+
+def _surge(policy: Policy, gives: Gives, layer: type[Layer] | None) -> Iterator[tuple[str, str]]:
+    for place, each in enumerate(gives.overlays):
+        field = f"overlays[{place}]"
+        yield from ((field, message) for message in check_condition(policy, each.condition))
+        yield from _needs(policy, f"{field}: needs", each.needs)
+        if gives.needs is not None and each.needs == gives.needs:
+            yield f"{field}: needs", f"it asks for what is asked already, {each.needs}: leave it out"
+    for reserve in gives.reserves:
+        if reserve not in policy.declared_reserves():
+            named = reserve.name or repr(reserve)
+            yield "reserves", f"{named} is none of the policy's: declare it in the class given as reserves="
+    if gives.waiting_max is not None:
+        if layer is not policy.layers[0]:
+            yield "waiting_max", "it bounds a queue, and only rules of the first layer are queues: state it there"
+        elif not 1 <= gives.waiting_max <= at.WAITING_MAX:
+            yield "waiting_max", f"it is {gives.waiting_max}: give 1 to {at.WAITING_MAX}"
+
+
+def check_condition(policy: Policy, condition: QueueCondition) -> Iterator[str]:
+    """What is wrong with a queue's condition."""
+    most = at.WAITING_MAX if condition.measure == "length" else at.DURATION_MS_MAX
+    over, until = (
+        (condition.over, condition.until)
+        if condition.measure == "length"
+        else (Duration(condition.over), Duration(condition.until))
+    )
+    if condition.until >= condition.over:
+        yield f"it is on from {over}, and off only at {until}: let `until` be less than `over`, so that it can end"
+    elif condition.until < 0 or condition.over > most:
+        bound = most if condition.measure == "length" else Duration(most)
+        yield f"it is on from {over} until {until}: give 0 to {bound}"
+    for queue in condition.queues():
+        if policy.now(queue) not in policy.rules(policy.layers[0]):
+            yield f"of: {queue} is no queue: name rules of {policy.layers[0].__name__}, the first layer"
+
+
+def covers(wide: Needs, narrow: Needs) -> bool:
+    """Whether all who meet `narrow` surely meet `wide`."""
+
+    def allows(one: Sequence[Term], other: Sequence[Term]) -> bool:
+        return all(any(_same(a, b) and a.level <= b.level for a in one) for b in other)
+
+    groups = all(any(allows(mine, theirs) for theirs in narrow.groups) for mine in wide.groups)
+    return groups and all(any(_same(a, b) and b.level <= a.level for b in narrow.none_of) for a in wide.none_of)
+
+
+def _same(one: Term, other: Term) -> bool:
+    return (one.skill, one.fact) == (other.skill, other.fact)

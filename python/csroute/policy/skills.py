@@ -6,6 +6,7 @@ class S(Skills):
     general: Skill
     trainee: Skill
     lang: Family[Literal["zh", "en"]]      # lang[zh], lang[en]
+    brand: Family[str] = family(keys_max=500)   # any text; so many members at most
 
 S.logistics.at_least(2)                    # a level: a >= 2 | b would misparse
 S.logistics.at_least(2) | S.general        # any of
@@ -40,7 +41,7 @@ from typing import (
 from csroute.policy.attributes import Fact
 from csroute.policy.limits import LEVEL_MAX
 
-__all__ = ["AnyOf", "Entry", "Family", "Needs", "Skill", "Skills", "Term", "skills_of"]
+__all__ = ["AnyOf", "Entry", "Family", "Needs", "Skill", "Skills", "Term", "family", "skills_of"]
 
 T = TypeVar("T", bound=str)
 
@@ -110,18 +111,33 @@ class Family(Generic[T]):
 
     name: str
     keys: tuple[str, ...]
+    """Those there are; empty: any text."""
     owner: type[Skills]
+    keys_max: int = 0
+    """Members at most, where any text is one."""
 
     def __getitem__(self, key: T | Fact[T]) -> Skill:
         if isinstance(key, Fact):
             foreign = set(key.values) - set(self.keys)
-            if foreign or not key.values:
+            if self.keys and (foreign or not key.values):
                 found = ", ".join(sorted(foreign)) or "any text"
                 raise ValueError(f"{key!r} can be {found}, and {self.name} has only {', '.join(self.keys)}")
             return Skill(((Term(self.name, 1, key, self.owner),),))
-        if key not in self.keys:
+        if not isinstance(key, str):
+            raise TypeError(f"{self.name}[…] takes a text, or the attribute that says it, not {key!r}")
+        if self.keys and key not in self.keys:
             raise ValueError(f"{self.name} has no {key!r}: it has {', '.join(self.keys)}")
         return Skill(((Term(f"{self.name}[{key}]", 1, None, self.owner),),))
+
+
+@dataclass(frozen=True)
+class _Open:
+    keys_max: int
+
+
+def family(*, keys_max: int) -> Any:  # noqa: ANN401 - stands where a Family[str] does
+    """A family whose members are any texts, at most `keys_max` (1 to 60,000) of them."""
+    return _Open(keys_max)
 
 
 class Skills:
@@ -134,16 +150,20 @@ class Skills:
         hints = get_type_hints(cls)
         for name in get_annotations(cls):
             if not name.startswith("_"):
-                skills[name] = _declare(cls, name, hints[name])
+                skills[name] = _declare(cls, name, hints[name], cls.__dict__.get(name))
                 setattr(cls, name, skills[name])
         cls._skills = skills
 
 
-def _declare(owner: type[Skills], name: str, hint: object) -> Skill | Family[Any]:
-    if hint is Skill:
+def _declare(owner: type[Skills], name: str, hint: object, default: object) -> Skill | Family[Any]:
+    if hint is Skill and default is None:
         return Skill(((Term(name, 1, None, owner),),))
     if get_origin(hint) is Family:
         (keys,) = get_args(hint)
+        if keys is str and isinstance(default, _Open):
+            return Family(name, (), owner, default.keys_max)
+        if keys is str:
+            raise TypeError(f"{owner.__name__}.{name}: a family of any text says how many: `= family(keys_max=500)`")
         if get_origin(keys) is Literal and all(isinstance(key, str) and key for key in get_args(keys)):
             return Family(name, get_args(keys), owner)
     raise TypeError(f"{owner.__name__}.{name}: declare it as Skill or Family[Literal[…]], not {hint!r}")

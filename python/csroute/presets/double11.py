@@ -1,18 +1,18 @@
 """The Double-11 policy: how an e-commerce service centre routes its busiest night.
 
 Read it from the top: what a ticket says, what agents can do, what is promised, then one layer a concern: who answers,
-in which language, how soon, in which order. `why` names the business rule (R1 … R22) that a line comes from, or the
-source of a number. No source orders R3, R4, R5 and R20 among each other; the cases at the end state the order chosen.
+in which language, how soon, in which order; then the scenes of the night. `why` names the business rule (R1 … R22) that
+a line comes from, or the source of a number. No source orders R3, R4, R5 and R20 among each other; the cases at the end
+state the order chosen.
 
-What waits for a fuller language: scenes, reserves that open and close by themselves (here: steps that reach them), the
-remembered owner (here: the preferred agent that the gateway names), two people on one ticket.
+R8, two people on one ticket, cannot be said.
 """
 
 from typing import Literal
 
 from csroute.policy import *
 
-__all__ = ["Clocks", "Law", "Promise", "Rank", "S", "Speak", "Ticket", "Who", "Work", "policy"]
+__all__ = ["CHANNELS", "Clocks", "Law", "Promise", "Rank", "S", "Scenes", "Speak", "Ticket", "Who", "Work", "policy"]
 
 
 class Ticket(Attributes):
@@ -25,7 +25,8 @@ class Ticket(Attributes):
     tier: Attr[Literal["vip", "ordinary"]] = optional()
     language: Attr[Literal["zh", "dialect", "en", "other"]] = optional()
     contact: Attr[Literal["first", "repeat"]] = optional()
-    kind: Attr[Literal["enquiry", "live", "bad_review", "follow_up"]] = optional()
+    kind: Attr[Literal["enquiry", "live", "bad_review", "follow_up", "emergency", "public"]] = optional()
+    crisis: Attr[Literal["recall", "lost_parcels"]] = optional()  # the gateway's list of SKUs and routes, at the hour
 
 
 class S(Skills):
@@ -53,11 +54,24 @@ class Clocks:
     response = Clock(starts="arrival", stops="first_reply")
     resolution = Clock(starts="arrival", stops="completion")
     refund = Clock(starts="arrival", stops="refund_paid")
+    mean_response = Goal(response, mean=minutes(1.5))
+    resolved = Goal(resolution, share=0.99, within=hours(3))
 
 
 class Who(Layer):
-    """Queues: which people, and whom else as time goes by (R1, R2, R14: the reserve comes last)."""
+    """Queues: which people, and whom else as time goes by (R1, R2, R14: the reserve comes last). Dormant ones: scenes'."""
 
+    emergency = Rule(Ticket.kind.is_("emergency"), needs=S.expert | S.complaints.at_least(3), dormant=True,
+        steps=[After(seconds(10), needs=S.expert | S.complaints | S.reserve, alert="emergency lead")],
+        why="the 24 h hotline: seniors at once, then the reserve")
+    isolated = Rule(Ticket.channel.is_("social", "in_app"), needs=S.expert, dormant=True,
+        why="a network-security event: what comes by these channels is for cleared agents only")
+    public = Rule(Ticket.kind.is_("public"), needs=S.expert | S.complaints.at_least(3), dormant=True,
+        steps=[After(seconds(0), alert="duty supervisor"), After(minutes(1), needs=S.expert | S.complaints)],
+        why="a public-opinion event: the green channel, and a supervisor hears of each")
+    crisis = Rule(Ticket.crisis.present(), needs=S.complaints | S.after_sales.at_least(2), dormant=True,
+        steps=[After(seconds(30), needs=S.complaints | S.after_sales | S.reserve, alert="crisis desk")],
+        why="a quality crisis, or parcels lost: a desk of its own")
     follow_up = Rule(Ticket.kind.is_("follow_up"), needs=S.after_sales | S.complaints, why="R17: 24 h after resolution")
     bad_review = Rule(
         Ticket.kind.is_("bad_review"),
@@ -189,6 +203,9 @@ ANGRY = seconds(90)
 class Rank(Layer, every=True):
     """Who goes first: how many seconds each is ahead. They add up, and their sum bounds how long anyone is overtaken."""
 
+    emergency = Rule(Ticket.kind.is_("emergency"), head_start=minutes(5), dormant=True, why="the greatest head start")
+    delayed = Rule(Ticket.category.is_("logistics") & Ticket.emotion.is_("angry"), head_start=seconds(60), dormant=True,
+        why="enraged by a delay of logistics: before they tell others")
     angry = Rule(Ticket.emotion.is_("angry"), head_start=ANGRY, why="R3: before a VIP, after an angry VIP")
     vip = Rule(Ticket.tier.is_("vip"), head_start=VIP, why="R4; R20: a minute, so that nobody is passed for long")
     repeat = Rule(Ticket.contact.is_("repeat"), head_start=seconds(20), why="R22")
@@ -216,20 +233,69 @@ class Work(Layer):
     written = Otherwise(affinity=Affinity(seconds(15)), why="R9: the first to answer stays responsible")
 
 
+DEFAULTS = Otherwise(offer=Offer(seconds(20)))
+
+
+class Scenes:
+    """What the night may bring (policies for the hour): each is switched on as a whole, and off again.
+
+    While several are on, the later listed wins where two say different things.
+    """
+
+    surge = Scene(
+        change(Who.general, steps=[
+            After(seconds(10), needs=S.order | S.payment | S.after_sales),
+            After(seconds(45), needs=S.order | S.payment | S.after_sales | S.logistics | S.reserve, alert="floor lead")]),
+        change(Who.logistics, steps=[
+            After(seconds(10), needs=S.logistics | S.order | S.after_sales),
+            After(seconds(45), needs=S.logistics | S.order | S.after_sales | S.reserve, alert="logistics lead")]),
+        change(DEFAULTS, offer=Offer(seconds(10))),
+        why="the promotion's surge: others help sooner, and nobody sits on an offer")
+    live_peak = Scene(
+        change(Who.live, needs=S.live | S.order, steps=[After(seconds(20), needs=S.live | S.order | S.reserve)]),
+        why="the live stream's peak: more seats for it")
+    logistics_delay = Scene(wake(Rank.delayed), why="customers are enraged by a delay of logistics")
+    quality_crisis = Scene(wake(Who.crisis), why="one SKU, or one route, has gone wrong")
+    complaints = Scene(
+        change(Who.complaint, needs=S.complaints | S.after_sales.at_least(2), steps=[
+            After(seconds(30), needs=S.complaints | S.after_sales | S.expert | S.reserve, alert="complaint lead")]),
+        why="sudden complaints: after-sales helps at once")
+    failure = Scene(
+        change(Promise.vip, head_start=ByDeadline(Clocks.response, otherwise=minutes(3))),
+        change(Promise.complaint, head_start=ByDeadline(Clocks.response, otherwise=minutes(3))),
+        change(Promise.logistics, head_start=ByDeadline(Clocks.response, otherwise=minutes(3))),
+        change(Rank.angry, head_start=None), change(Rank.vip, head_start=None), change(Rank.repeat, head_start=None),
+        change(Rank.complaint, head_start=None),
+        why="a large-scale failure: what waits is recovered in the order of deadlines, and in no other")
+    security = Scene(wake(Who.isolated), why="a network-security event")
+    public_opinion = Scene(wake(Who.public), why="a public-opinion event")
+    hotline = Scene(wake(Who.emergency), wake(Rank.emergency), why="the 24 h emergency hotline is open")
+    clause = Scene(
+        change(Who.payment, needs=S.payment.at_least(2), steps=[After(minutes(1), needs=S.payment.at_least(2) | S.expert)]),
+        why="the anti-fraud clause changes: only those who know it")
+    overload = Scene(
+        change(Promise.ordinary, steps=[After(minutes(8), overflow="call_back")]),
+        why="overload: who was promised least and has waited 8 min is called back, so that anyone is answered at all")
+
+
+CHANNELS = {
+    "chat": Channel(cost=20, limit=5),
+    "phone": Channel(cost=100, limit=1),
+    "social": Channel(cost=20, limit=5),
+    "in_app": Channel(cost=20, limit=5),
+    "store": Channel(cost=20, limit=5),
+}
+
 policy = Policy(
     "double11",
     attributes=Ticket,
     skills=S,
     layers=[Who, Speak, Law, Promise, Rank, Work],
     clocks=Clocks,
-    channels={
-        "chat": Channel(cost=20, limit=5),
-        "phone": Channel(cost=100, limit=1),
-        "social": Channel(cost=20, limit=5),
-        "in_app": Channel(cost=20, limit=5),
-        "store": Channel(cost=20, limit=5),
-    },
-    defaults=Otherwise(offer=Offer(seconds(20))),
+    scenes=Scenes,
+    channels=CHANNELS,
+    defaults=DEFAULTS,
+    fairness=Fairness(overtaken_max=minutes(20)),
     limits=Limits(waiting_max=1_200_000, classes_max=20_000),
     answer_target=seconds(30),
 )
@@ -246,3 +312,14 @@ plain.gets(Who.general, Rank.ordinary, Speak.native).yields_to(vip)
 angry_vip.yields_to(plain, waited=VIP + ANGRY)  # R20: two and a half minutes, and nobody arriving later goes before
 parcel.gets(Who.foreign, Speak.foreign, Promise.logistics, Work.phone)
 policy.case(Ticket(channel="chat", kind="follow_up", language="zh")).gets(Who.follow_up).yields_to(plain)
+
+emergency = policy.case(Ticket(channel="chat", kind="emergency", language="zh"), under=[Scenes.hotline])
+emergency.gets(Who.emergency, Rank.emergency)
+emergency.beats(policy.case(Ticket(channel="chat", tier="vip", emotion="angry", language="zh"), under=[Scenes.hotline]))
+policy.case(Ticket(channel="social", language="zh"), under=[Scenes.security]).gets(Who.isolated)
+policy.case(Ticket(channel="chat", kind="public", language="zh"), under=[Scenes.public_opinion]).gets(Who.public)
+policy.case(Ticket(channel="chat", crisis="recall", language="zh"), under=[Scenes.quality_crisis]).gets(Who.crisis)
+policy.case(Ticket(channel="chat", crisis="recall", language="zh")).gets(Who.general)
+failing = policy.case(Ticket(channel="chat", tier="vip", language="zh"), under=[Scenes.failure])  # due in 1 min
+others = policy.case(Ticket(channel="chat", emotion="angry", language="zh"), under=[Scenes.failure])  # due in 3
+failing.beats(others, waited=seconds(119)).yields_to(others, waited=seconds(120))

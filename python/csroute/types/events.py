@@ -31,6 +31,7 @@ __all__ = [
     "ClockWarned",
     "Closed",
     "Completed",
+    "ConditionTurned",
     "Event",
     "EventBatch",
     "EventKind",
@@ -38,6 +39,7 @@ __all__ = [
     "HoldEnded",
     "Marked",
     "MatchReason",
+    "Measure",
     "NodeResumed",
     "Offered",
     "Overflowed",
@@ -77,6 +79,14 @@ class ClassCause(IntEnum):
     STEP = 2
     MOVED = 3
     INSTALLED = 4
+
+
+class Measure(IntEnum):
+    """What a queue's condition measures: waiting tickets, or the oldest wait in ms."""
+
+    UNSPECIFIED = 0
+    LENGTH = 1
+    OLDEST_WAIT = 2
 
 
 class PresenceCause(IntEnum):
@@ -333,6 +343,18 @@ class NodeResumed(Mirror[pb.NodeResumed]):
     grace_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class ConditionTurned(Mirror[pb.ConditionTurned]):
+    """A queue's condition is on, or off again. `reserve`: the one that it opens; `queues`: those measured."""
+
+    reserve: str
+    queues: tuple[str, ...]
+    measure: Measure
+    over: int
+    until: int
+    on: bool
+
+
 EventKind = (
     Scheduled
     | Queued
@@ -365,6 +387,7 @@ EventKind = (
     | AgentSuperseded
     | PolicyInstalled
     | NodeResumed
+    | ConditionTurned
     | Unknown
 )
 

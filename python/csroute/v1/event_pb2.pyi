@@ -4,6 +4,7 @@ isort:skip_file
 What happened, and why. Every change of state raises events; nothing else does."""
 
 from collections import abc as _abc
+from csroute.v1 import policy_pb2 as _policy_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -810,6 +811,46 @@ class NodeResumed(_message.Message):
 Global___NodeResumed: _TypeAlias = NodeResumed  # noqa: Y015
 
 @_typing.final
+class ConditionTurned(_message.Message):
+    """A queue's condition is on, or off again: overlays hold, a reserve is released."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVE_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    reserve: _builtins.str
+    """The reserve that it opens; empty: an overlay."""
+    measure: _policy_pb2.QueueCondition.Measure.ValueType
+    over: _builtins.int
+    until: _builtins.int
+    on: _builtins.bool
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The queues that it measures; none: the classes that name the reserve."""
+
+    def __init__(
+        self,
+        *,
+        reserve: _builtins.str = ...,
+        queues: _abc.Iterable[_builtins.str] | None = ...,
+        measure: _policy_pb2.QueueCondition.Measure.ValueType = ...,
+        over: _builtins.int = ...,
+        until: _builtins.int = ...,
+        on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measure", b"measure", "on", b"on", "over", b"over", "queues", b"queues", "reserve", b"reserve", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConditionTurned: _TypeAlias = ConditionTurned  # noqa: Y015
+
+@_typing.final
 class Event(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -854,6 +895,7 @@ class Event(_message.Message):
     AGENT_SUPERSEDED_FIELD_NUMBER: _builtins.int
     POLICY_INSTALLED_FIELD_NUMBER: _builtins.int
     NODE_RESUMED_FIELD_NUMBER: _builtins.int
+    CONDITION_TURNED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Per tenant, rising by one."""
     at_us: _builtins.int
@@ -932,6 +974,8 @@ class Event(_message.Message):
     def policy_installed(self) -> Global___PolicyInstalled: ...
     @_builtins.property
     def node_resumed(self) -> Global___NodeResumed: ...
+    @_builtins.property
+    def condition_turned(self) -> Global___ConditionTurned: ...
     def __init__(
         self,
         *,
@@ -976,12 +1020,13 @@ class Event(_message.Message):
         agent_superseded: Global___AgentSuperseded | None = ...,
         policy_installed: Global___PolicyInstalled | None = ...,
         node_resumed: Global___NodeResumed | None = ...,
+        condition_turned: Global___ConditionTurned | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_removed", b"agent_removed", "agent_superseded", b"agent_superseded", "agent_upserted", b"agent_upserted", "all_declined", b"all_declined", "assigned", b"assigned", "cancelled", b"cancelled", "classified", b"classified", "clock_breached", b"clock_breached", "clock_paused", b"clock_paused", "clock_resumed", b"clock_resumed", "clock_stopped", b"clock_stopped", "clock_warned", b"clock_warned", "closed", b"closed", "completed", b"completed", "exclusion_ended", b"exclusion_ended", "hold_ended", b"hold_ended", "kind", b"kind", "marked", b"marked", "node_resumed", b"node_resumed", "offered", b"offered", "overflowed", b"overflowed", "policy_installed", b"policy_installed", "presence_changed", b"presence_changed", "queued", b"queued", "resumed", b"resumed", "scheduled", b"scheduled", "session_ended", b"session_ended", "session_opened", b"session_opened", "step_taken", b"step_taken", "suspended", b"suspended", "transferred", b"transferred", "updated", b"updated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_removed", b"agent_removed", "agent_superseded", b"agent_superseded", "agent_upserted", b"agent_upserted", "all_declined", b"all_declined", "assigned", b"assigned", "cancelled", b"cancelled", "classified", b"classified", "clock_breached", b"clock_breached", "clock_paused", b"clock_paused", "clock_resumed", b"clock_resumed", "clock_stopped", b"clock_stopped", "clock_warned", b"clock_warned", "closed", b"closed", "completed", b"completed", "condition_turned", b"condition_turned", "exclusion_ended", b"exclusion_ended", "hold_ended", b"hold_ended", "kind", b"kind", "marked", b"marked", "node_resumed", b"node_resumed", "offered", b"offered", "overflowed", b"overflowed", "policy_installed", b"policy_installed", "presence_changed", b"presence_changed", "queued", b"queued", "resumed", b"resumed", "scheduled", b"scheduled", "session_ended", b"session_ended", "session_opened", b"session_opened", "step_taken", b"step_taken", "suspended", b"suspended", "transferred", b"transferred", "updated", b"updated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "agent_removed", b"agent_removed", "agent_superseded", b"agent_superseded", "agent_upserted", b"agent_upserted", "all_declined", b"all_declined", "assigned", b"assigned", "at_us", b"at_us", "attempt", b"attempt", "cancelled", b"cancelled", "classified", b"classified", "clock_breached", b"clock_breached", "clock_paused", b"clock_paused", "clock_resumed", b"clock_resumed", "clock_stopped", b"clock_stopped", "clock_warned", b"clock_warned", "closed", b"closed", "completed", b"completed", "exclusion_ended", b"exclusion_ended", "hold_ended", b"hold_ended", "kind", b"kind", "marked", b"marked", "node_resumed", b"node_resumed", "offered", b"offered", "overflowed", b"overflowed", "policy_installed", b"policy_installed", "policy_version", b"policy_version", "presence_changed", b"presence_changed", "queue", b"queue", "queued", b"queued", "resumed", b"resumed", "scheduled", b"scheduled", "sequence", b"sequence", "session", b"session", "session_ended", b"session_ended", "session_opened", b"session_opened", "source", b"source", "step_taken", b"step_taken", "suspended", b"suspended", "ticket", b"ticket", "ticket_class", b"ticket_class", "transferred", b"transferred", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "agent_removed", b"agent_removed", "agent_superseded", b"agent_superseded", "agent_upserted", b"agent_upserted", "all_declined", b"all_declined", "assigned", b"assigned", "at_us", b"at_us", "attempt", b"attempt", "cancelled", b"cancelled", "classified", b"classified", "clock_breached", b"clock_breached", "clock_paused", b"clock_paused", "clock_resumed", b"clock_resumed", "clock_stopped", b"clock_stopped", "clock_warned", b"clock_warned", "closed", b"closed", "completed", b"completed", "condition_turned", b"condition_turned", "exclusion_ended", b"exclusion_ended", "hold_ended", b"hold_ended", "kind", b"kind", "marked", b"marked", "node_resumed", b"node_resumed", "offered", b"offered", "overflowed", b"overflowed", "policy_installed", b"policy_installed", "policy_version", b"policy_version", "presence_changed", b"presence_changed", "queue", b"queue", "queued", b"queued", "resumed", b"resumed", "scheduled", b"scheduled", "sequence", b"sequence", "session", b"session", "session_ended", b"session_ended", "session_opened", b"session_opened", "source", b"source", "step_taken", b"step_taken", "suspended", b"suspended", "ticket", b"ticket", "ticket_class", b"ticket_class", "transferred", b"transferred", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["scheduled", "queued", "classified", "updated", "step_taken", "offered", "assigned", "completed", "closed", "cancelled", "overflowed", "suspended", "resumed", "transferred", "marked", "clock_warned", "clock_breached", "clock_stopped", "clock_paused", "clock_resumed", "all_declined", "exclusion_ended", "hold_ended", "agent_upserted", "agent_removed", "presence_changed", "session_opened", "session_ended", "agent_superseded", "policy_installed", "node_resumed"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["scheduled", "queued", "classified", "updated", "step_taken", "offered", "assigned", "completed", "closed", "cancelled", "overflowed", "suspended", "resumed", "transferred", "marked", "clock_warned", "clock_breached", "clock_stopped", "clock_paused", "clock_resumed", "all_declined", "exclusion_ended", "hold_ended", "agent_upserted", "agent_removed", "presence_changed", "session_opened", "session_ended", "agent_superseded", "policy_installed", "node_resumed", "condition_turned"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -117,12 +117,15 @@ class ClockTable(_message.Message):
     STARTS_FIELD_NUMBER: _builtins.int
     STOPS_FIELD_NUMBER: _builtins.int
     HARD_FIELD_NUMBER: _builtins.int
+    UNPAUSABLE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     starts: _builtins.str
     """A moment: arrival, assignment, completion, or one that callers mark."""
     stops: _builtins.str
     hard: _builtins.bool
-    """A hard cap, a target or a goal: for display and checks."""
+    """A hard cap, rather than a target: no scene lengthens it. The engine treats both alike."""
+    unpausable: _builtins.bool
+    """Callers may not pause it."""
     def __init__(
         self,
         *,
@@ -130,14 +133,111 @@ class ClockTable(_message.Message):
         starts: _builtins.str = ...,
         stops: _builtins.str = ...,
         hard: _builtins.bool = ...,
+        unpausable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hard", b"hard", "name", b"name", "starts", b"starts", "stops", b"stops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hard", b"hard", "name", b"name", "starts", b"starts", "stops", b"stops", "unpausable", b"unpausable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClockTable: _TypeAlias = ClockTable  # noqa: Y015
+
+@_typing.final
+class GoalTable(_message.Message):
+    """What a clock's figures should come to. Never routes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    SHARE_MILLI_FIELD_NUMBER: _builtins.int
+    WITHIN_MS_FIELD_NUMBER: _builtins.int
+    MEAN_MS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    clock: _builtins.str
+    share_milli: _builtins.int
+    """A share of tickets (thousandths) within so long, ms;"""
+    within_ms: _builtins.int
+    mean_ms: _builtins.int
+    """or a mean, ms."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        clock: _builtins.str = ...,
+        share_milli: _builtins.int = ...,
+        within_ms: _builtins.int = ...,
+        mean_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "mean_ms", b"mean_ms", "name", b"name", "share_milli", b"share_milli", "within_ms", b"within_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoalTable: _TypeAlias = GoalTable  # noqa: Y015
+
+@_typing.final
+class HourTable(_message.Message):
+    """The hour's facts: read like an attribute, missing where the ticket has no such key. Filled by a command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    KEYS_MAX_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Unique among attributes and tables."""
+    attribute: _builtins.str
+    """The attribute whose value is the key; or "channel", or "customer"."""
+    keys_max: _builtins.int
+    """1..1000000."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values allowed; empty: any."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        attribute: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+        keys_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "keys_max", b"keys_max", "name", b"name", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HourTable: _TypeAlias = HourTable  # noqa: Y015
+
+@_typing.final
+class OpenFamily(_message.Message):
+    """A family of skills whose members are any texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KEYS_MAX_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    keys_max: _builtins.int
+    """1..60000."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        keys_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys_max", b"keys_max", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenFamily: _TypeAlias = OpenFamily  # noqa: Y015
 
 @_typing.final
 class Test(_message.Message):
@@ -168,7 +268,9 @@ class Test(_message.Message):
     OP_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     attribute: _builtins.str
-    """An attribute's name, or "channel", or "customer"."""
+    """An attribute's name, or "channel", or "customer".
+    An hour's table is read by its name too.
+    """
     op: Global___Test.Op.ValueType
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -364,6 +466,115 @@ class NeedsTable(_message.Message):
 Global___NeedsTable: _TypeAlias = NeedsTable  # noqa: Y015
 
 @_typing.final
+class QueueCondition(_message.Message):
+    """On at `over` or more, off at `until` or less. over > until >= 0. The state is the measured queues', not a class's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Measure:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[QueueCondition._Measure.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MEASURE_UNSPECIFIED: QueueCondition._Measure.ValueType  # 0
+        MEASURE_LENGTH: QueueCondition._Measure.ValueType  # 1
+        """Waiting tickets."""
+        MEASURE_OLDEST_WAIT: QueueCondition._Measure.ValueType  # 2
+        """The longest wait since queued_at, ms; nobody waits: 0."""
+
+    class Measure(_Measure, metaclass=_MeasureEnumTypeWrapper): ...
+    MEASURE_UNSPECIFIED: QueueCondition.Measure.ValueType  # 0
+    MEASURE_LENGTH: QueueCondition.Measure.ValueType  # 1
+    """Waiting tickets."""
+    MEASURE_OLDEST_WAIT: QueueCondition.Measure.ValueType  # 2
+    """The longest wait since queued_at, ms; nobody waits: 0."""
+
+    MEASURE_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    OF_FIELD_NUMBER: _builtins.int
+    measure: Global___QueueCondition.Measure.ValueType
+    over: _builtins.int
+    until: _builtins.int
+    @_builtins.property
+    def of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Queues measured (rules of the first layer), together. Empty: the ticket's own; a reserve's: the classes that name it."""
+
+    def __init__(
+        self,
+        *,
+        measure: Global___QueueCondition.Measure.ValueType = ...,
+        over: _builtins.int = ...,
+        until: _builtins.int = ...,
+        of: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measure", b"measure", "of", b"of", "over", b"over", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueCondition: _TypeAlias = QueueCondition  # noqa: Y015
+
+@_typing.final
+class OverlayTable(_message.Message):
+    """While the condition holds, its layer's needs are these, whatever steps were taken; of several the last listed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHEN_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def when(self) -> Global___QueueCondition: ...
+    @_builtins.property
+    def needs(self) -> Global___NeedsTable: ...
+    def __init__(
+        self,
+        *,
+        when: Global___QueueCondition | None = ...,
+        needs: Global___NeedsTable | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["needs", b"needs", "when", b"when"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs", b"needs", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverlayTable: _TypeAlias = OverlayTable  # noqa: Y015
+
+@_typing.final
+class ReserveTable(_message.Message):
+    """Every class's requirement has none-of this skill; while the reserve is open, not the classes' that name it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SKILL_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def skill(self) -> Global___Need:
+        """Whole: no attribute."""
+
+    @_builtins.property
+    def open(self) -> Global___QueueCondition: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        skill: Global___Need | None = ...,
+        open: Global___QueueCondition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["open", b"open", "skill", b"skill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "open", b"open", "skill", b"skill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveTable: _TypeAlias = ReserveTable  # noqa: Y015
+
+@_typing.final
 class ClockUse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -425,10 +636,15 @@ class AffinityTable(_message.Message):
     HOLD_MS_FIELD_NUMBER: _builtins.int
     TRANSFER_HOLD_MS_FIELD_NUMBER: _builtins.int
     NEEDS_FIELD_NUMBER: _builtins.int
+    OWNER_KEEP_MS_FIELD_NUMBER: _builtins.int
     hold_ms: _builtins.int
     """How long to wait for the preferred agent from first waiting, ms."""
     transfer_hold_ms: _builtins.int
     """The same from a transfer to an agent."""
+    owner_keep_ms: _builtins.int
+    """The first agent assigned a ticket of the customer's is preferred by the next one for so long since set or renewed, ms.
+    0: nobody is remembered.
+    """
     @_builtins.property
     def needs(self) -> Global___NeedsTable:
         """The (lower) requirement that the preferred agent may meet instead, if set."""
@@ -439,10 +655,11 @@ class AffinityTable(_message.Message):
         hold_ms: _builtins.int = ...,
         transfer_hold_ms: _builtins.int = ...,
         needs: Global___NeedsTable | None = ...,
+        owner_keep_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_needs", b"_needs", "needs", b"needs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_needs", b"_needs", "hold_ms", b"hold_ms", "needs", b"needs", "transfer_hold_ms", b"transfer_hold_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_needs", b"_needs", "hold_ms", b"hold_ms", "needs", b"needs", "owner_keep_ms", b"owner_keep_ms", "transfer_hold_ms", b"transfer_hold_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__needs: _TypeAlias = _typing.Literal["needs"]  # noqa: Y015
     _WhichOneofArgType__needs: _TypeAlias = _typing.Literal["_needs", b"_needs"]  # noqa: Y015
@@ -526,7 +743,8 @@ Global___ByDeadline: _TypeAlias = ByDeadline  # noqa: Y015
 @_typing.final
 class Effects(_message.Message):
     """What a rule gives. Needs are and-ed; head starts, fits and boosts are summed; clocks as ClockUse says;
-    slope, order, affinity, offer, cost, wrap_up, decline_exclude, skip_unstaffed: the first layer that gives one.
+    slope, order, affinity, offer, cost, wrap_up, decline_exclude, skip_unstaffed, waiting_max: the first layer that gives
+    one. Overlays stand in the order of layers; reserves are united.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -545,6 +763,9 @@ class Effects(_message.Message):
     DECLINE_EXCLUDE_MS_FIELD_NUMBER: _builtins.int
     FITS_FIELD_NUMBER: _builtins.int
     SKIP_UNSTAFFED_FIELD_NUMBER: _builtins.int
+    OVERLAYS_FIELD_NUMBER: _builtins.int
+    RESERVES_FIELD_NUMBER: _builtins.int
+    WAITING_MAX_FIELD_NUMBER: _builtins.int
     head_start_ms: _builtins.int
     slope_milli: _builtins.int
     """Thousandths, 0..100000."""
@@ -553,6 +774,8 @@ class Effects(_message.Message):
     decline_exclude_ms: _builtins.int
     """1 ms .. 1 year."""
     skip_unstaffed: _builtins.bool
+    waiting_max: _builtins.int
+    """Tickets that may be scheduled, suspended or waiting in the queue. In the first layer only."""
     @_builtins.property
     def needs(self) -> Global___NeedsTable: ...
     @_builtins.property
@@ -569,6 +792,12 @@ class Effects(_message.Message):
     def offer(self) -> Global___OfferTable: ...
     @_builtins.property
     def fits(self) -> _containers.RepeatedCompositeFieldContainer[Global___FitTable]: ...
+    @_builtins.property
+    def overlays(self) -> _containers.RepeatedCompositeFieldContainer[Global___OverlayTable]: ...
+    @_builtins.property
+    def reserves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Reserves, by name, that may be released to the class."""
+
     def __init__(
         self,
         *,
@@ -586,10 +815,13 @@ class Effects(_message.Message):
         decline_exclude_ms: _builtins.int | None = ...,
         fits: _abc.Iterable[Global___FitTable] | None = ...,
         skip_unstaffed: _builtins.bool | None = ...,
+        overlays: _abc.Iterable[Global___OverlayTable] | None = ...,
+        reserves: _abc.Iterable[_builtins.str] | None = ...,
+        waiting_max: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_affinity", b"_affinity", "_by_deadline", b"_by_deadline", "_cost", b"_cost", "_decline_exclude_ms", b"_decline_exclude_ms", "_needs", b"_needs", "_offer", b"_offer", "_skip_unstaffed", b"_skip_unstaffed", "_slope_milli", b"_slope_milli", "_wrap_up_ms", b"_wrap_up_ms", "affinity", b"affinity", "by_deadline", b"by_deadline", "cost", b"cost", "decline_exclude_ms", b"decline_exclude_ms", "needs", b"needs", "offer", b"offer", "skip_unstaffed", b"skip_unstaffed", "slope_milli", b"slope_milli", "wrap_up_ms", b"wrap_up_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_affinity", b"_affinity", "_by_deadline", b"_by_deadline", "_cost", b"_cost", "_decline_exclude_ms", b"_decline_exclude_ms", "_needs", b"_needs", "_offer", b"_offer", "_skip_unstaffed", b"_skip_unstaffed", "_slope_milli", b"_slope_milli", "_waiting_max", b"_waiting_max", "_wrap_up_ms", b"_wrap_up_ms", "affinity", b"affinity", "by_deadline", b"by_deadline", "cost", b"cost", "decline_exclude_ms", b"decline_exclude_ms", "needs", b"needs", "offer", b"offer", "skip_unstaffed", b"skip_unstaffed", "slope_milli", b"slope_milli", "waiting_max", b"waiting_max", "wrap_up_ms", b"wrap_up_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_affinity", b"_affinity", "_by_deadline", b"_by_deadline", "_cost", b"_cost", "_decline_exclude_ms", b"_decline_exclude_ms", "_needs", b"_needs", "_offer", b"_offer", "_skip_unstaffed", b"_skip_unstaffed", "_slope_milli", b"_slope_milli", "_wrap_up_ms", b"_wrap_up_ms", "affinity", b"affinity", "by_deadline", b"by_deadline", "clocks", b"clocks", "cost", b"cost", "decline_exclude_ms", b"decline_exclude_ms", "fits", b"fits", "head_start_ms", b"head_start_ms", "needs", b"needs", "offer", b"offer", "order", b"order", "skip_unstaffed", b"skip_unstaffed", "slope_milli", b"slope_milli", "steps", b"steps", "wrap_up_ms", b"wrap_up_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_affinity", b"_affinity", "_by_deadline", b"_by_deadline", "_cost", b"_cost", "_decline_exclude_ms", b"_decline_exclude_ms", "_needs", b"_needs", "_offer", b"_offer", "_skip_unstaffed", b"_skip_unstaffed", "_slope_milli", b"_slope_milli", "_waiting_max", b"_waiting_max", "_wrap_up_ms", b"_wrap_up_ms", "affinity", b"affinity", "by_deadline", b"by_deadline", "clocks", b"clocks", "cost", b"cost", "decline_exclude_ms", b"decline_exclude_ms", "fits", b"fits", "head_start_ms", b"head_start_ms", "needs", b"needs", "offer", b"offer", "order", b"order", "overlays", b"overlays", "reserves", b"reserves", "skip_unstaffed", b"skip_unstaffed", "slope_milli", b"slope_milli", "steps", b"steps", "waiting_max", b"waiting_max", "wrap_up_ms", b"wrap_up_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__affinity: _TypeAlias = _typing.Literal["affinity"]  # noqa: Y015
     _WhichOneofArgType__affinity: _TypeAlias = _typing.Literal["_affinity", b"_affinity"]  # noqa: Y015
@@ -607,6 +839,8 @@ class Effects(_message.Message):
     _WhichOneofArgType__skip_unstaffed: _TypeAlias = _typing.Literal["_skip_unstaffed", b"_skip_unstaffed"]  # noqa: Y015
     _WhichOneofReturnType__slope_milli: _TypeAlias = _typing.Literal["slope_milli"]  # noqa: Y015
     _WhichOneofArgType__slope_milli: _TypeAlias = _typing.Literal["_slope_milli", b"_slope_milli"]  # noqa: Y015
+    _WhichOneofReturnType__waiting_max: _TypeAlias = _typing.Literal["waiting_max"]  # noqa: Y015
+    _WhichOneofArgType__waiting_max: _TypeAlias = _typing.Literal["_waiting_max", b"_waiting_max"]  # noqa: Y015
     _WhichOneofReturnType__wrap_up_ms: _TypeAlias = _typing.Literal["wrap_up_ms"]  # noqa: Y015
     _WhichOneofArgType__wrap_up_ms: _TypeAlias = _typing.Literal["_wrap_up_ms", b"_wrap_up_ms"]  # noqa: Y015
     @_typing.overload
@@ -626,6 +860,8 @@ class Effects(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__slope_milli) -> _WhichOneofReturnType__slope_milli | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__waiting_max) -> _WhichOneofReturnType__waiting_max | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wrap_up_ms) -> _WhichOneofReturnType__wrap_up_ms | None: ...
 
 Global___Effects: _TypeAlias = Effects  # noqa: Y015
@@ -638,9 +874,12 @@ class RuleTable(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     WHEN_FIELD_NUMBER: _builtins.int
     EFFECTS_FIELD_NUMBER: _builtins.int
+    DORMANT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique in its layer. A rule of the first layer is a queue."""
     why: _builtins.str
+    dormant: _builtins.bool
+    """Holds for nobody, unless an active scene wakes it."""
     @_builtins.property
     def when(self) -> Global___Condition:
         """Absent: always holds (Otherwise; the last of its layer)."""
@@ -654,10 +893,11 @@ class RuleTable(_message.Message):
         why: _builtins.str = ...,
         when: Global___Condition | None = ...,
         effects: Global___Effects | None = ...,
+        dormant: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_when", b"_when", "effects", b"effects", "when", b"when"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_when", b"_when", "effects", b"effects", "name", b"name", "when", b"when", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_when", b"_when", "dormant", b"dormant", "effects", b"effects", "name", b"name", "when", b"when", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__when: _TypeAlias = _typing.Literal["when"]  # noqa: Y015
     _WhichOneofArgType__when: _TypeAlias = _typing.Literal["_when", b"_when"]  # noqa: Y015
@@ -702,6 +942,7 @@ class LimitsTable(_message.Message):
     SESSIONS_MAX_FIELD_NUMBER: _builtins.int
     CLOSED_MAX_FIELD_NUMBER: _builtins.int
     CLOSED_KEEP_MS_FIELD_NUMBER: _builtins.int
+    OWNER_MAX_FIELD_NUMBER: _builtins.int
     waiting_max: _builtins.int
     """0 means the engine's own default, for each."""
     classes_max: _builtins.int
@@ -710,6 +951,8 @@ class LimitsTable(_message.Message):
     closed_max: _builtins.int
     closed_keep_ms: _builtins.int
     """How long an ended id is remembered, ms."""
+    owner_max: _builtins.int
+    """Customers whose agent is remembered."""
     def __init__(
         self,
         *,
@@ -719,14 +962,139 @@ class LimitsTable(_message.Message):
         sessions_max: _builtins.int = ...,
         closed_max: _builtins.int = ...,
         closed_keep_ms: _builtins.int = ...,
+        owner_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_max", b"agents_max", "classes_max", b"classes_max", "closed_keep_ms", b"closed_keep_ms", "closed_max", b"closed_max", "sessions_max", b"sessions_max", "waiting_max", b"waiting_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents_max", b"agents_max", "classes_max", b"classes_max", "closed_keep_ms", b"closed_keep_ms", "closed_max", b"closed_max", "owner_max", b"owner_max", "sessions_max", b"sessions_max", "waiting_max", b"waiting_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LimitsTable: _TypeAlias = LimitsTable  # noqa: Y015
+
+@_typing.final
+class CapTable(_message.Message):
+    """Tickets that may be scheduled, suspended or waiting with one value of an attribute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Own(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        VALUE_FIELD_NUMBER: _builtins.int
+        WAITING_MAX_FIELD_NUMBER: _builtins.int
+        value: _builtins.str
+        waiting_max: _builtins.int
+        def __init__(
+            self,
+            *,
+            value: _builtins.str = ...,
+            waiting_max: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value", "waiting_max", b"waiting_max"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    WAITING_MAX_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    attribute: _builtins.str
+    """Or "channel", or "customer"."""
+    waiting_max: _builtins.int
+    @_builtins.property
+    def own(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapTable.Own]:
+        """Values with a cap of their own, by value."""
+
+    def __init__(
+        self,
+        *,
+        attribute: _builtins.str = ...,
+        waiting_max: _builtins.int = ...,
+        own: _abc.Iterable[Global___CapTable.Own] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "own", b"own", "waiting_max", b"waiting_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CapTable: _TypeAlias = CapTable  # noqa: Y015
+
+@_typing.final
+class ChangeTable(_message.Message):
+    """Whole fields of a rule, replaced; or a dormant rule woken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAYER_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    WAKE_FIELD_NUMBER: _builtins.int
+    layer: _builtins.str
+    """Both empty: the defaults."""
+    rule: _builtins.str
+    wake: _builtins.bool
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the Effects' fields that are replaced (head_start: head_start_ms and by_deadline together), without units."""
+
+    @_builtins.property
+    def effects(self) -> Global___Effects:
+        """Their values; a field that is named and not set is taken away."""
+
+    def __init__(
+        self,
+        *,
+        layer: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        effects: Global___Effects | None = ...,
+        wake: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects", "fields", b"fields", "layer", b"layer", "rule", b"rule", "wake", b"wake"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeTable: _TypeAlias = ChangeTable  # noqa: Y015
+
+@_typing.final
+class SceneTable(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    STARTS_US_FIELD_NUMBER: _builtins.int
+    ENDS_US_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    why: _builtins.str
+    starts_us: _builtins.int
+    """When it may be on, Unix µs; 0: open."""
+    ends_us: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangeTable]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        why: _builtins.str = ...,
+        changes: _abc.Iterable[Global___ChangeTable] | None = ...,
+        starts_us: _builtins.int = ...,
+        ends_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "ends_us", b"ends_us", "name", b"name", "starts_us", b"starts_us", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SceneTable: _TypeAlias = SceneTable  # noqa: Y015
 
 @_typing.final
 class CompiledPolicy(_message.Message):
@@ -745,6 +1113,17 @@ class CompiledPolicy(_message.Message):
     SHORT_ABANDON_MS_FIELD_NUMBER: _builtins.int
     ANSWER_TARGET_MS_FIELD_NUMBER: _builtins.int
     SKILLS_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
+    FAMILIES_FIELD_NUMBER: _builtins.int
+    GOALS_FIELD_NUMBER: _builtins.int
+    RESERVES_FIELD_NUMBER: _builtins.int
+    SCENES_FIELD_NUMBER: _builtins.int
+    ACTIVE_SCENES_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    STARTS_US_FIELD_NUMBER: _builtins.int
+    ENDS_US_FIELD_NUMBER: _builtins.int
+    OVERTAKEN_MAX_MS_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """The tables' format: 1."""
     name: _builtins.str
@@ -756,6 +1135,13 @@ class CompiledPolicy(_message.Message):
     """Service level: waits below this and abandoned do not count, ms."""
     answer_target_ms: _builtins.int
     """Service level: answered within this counts as met, ms, where a ticket has no clock from arrival to assignment or first_reply."""
+    starts_us: _builtins.int
+    """When the policy is meant to be in force, Unix µs; 0: open. Whoever applies it acts on them; the engine does not."""
+    ends_us: _builtins.int
+    overtaken_max_ms: _builtins.int
+    """Promised, and checked when it was compiled; 0: nothing."""
+    cases: _builtins.int
+    """Cases that held when it was compiled."""
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeTable]: ...
     @_builtins.property
@@ -776,6 +1162,22 @@ class CompiledPolicy(_message.Message):
     def skills(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Every skill that the policy names, families as family[*]."""
 
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___HourTable]: ...
+    @_builtins.property
+    def families(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenFamily]: ...
+    @_builtins.property
+    def goals(self) -> _containers.RepeatedCompositeFieldContainer[Global___GoalTable]: ...
+    @_builtins.property
+    def reserves(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReserveTable]: ...
+    @_builtins.property
+    def scenes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SceneTable]: ...
+    @_builtins.property
+    def active_scenes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scenes switched on, in the order of `scenes`: their changes are made in that order, before anything else is read."""
+
+    @_builtins.property
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapTable]: ...
     def __init__(
         self,
         *,
@@ -792,10 +1194,21 @@ class CompiledPolicy(_message.Message):
         short_abandon_ms: _builtins.int = ...,
         answer_target_ms: _builtins.int = ...,
         skills: _abc.Iterable[_builtins.str] | None = ...,
+        tables: _abc.Iterable[Global___HourTable] | None = ...,
+        families: _abc.Iterable[Global___OpenFamily] | None = ...,
+        goals: _abc.Iterable[Global___GoalTable] | None = ...,
+        reserves: _abc.Iterable[Global___ReserveTable] | None = ...,
+        scenes: _abc.Iterable[Global___SceneTable] | None = ...,
+        active_scenes: _abc.Iterable[_builtins.str] | None = ...,
+        caps: _abc.Iterable[Global___CapTable] | None = ...,
+        starts_us: _builtins.int = ...,
+        ends_us: _builtins.int = ...,
+        overtaken_max_ms: _builtins.int = ...,
+        cases: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_target_ms", b"answer_target_ms", "attributes", b"attributes", "channels", b"channels", "clocks", b"clocks", "defaults", b"defaults", "format", b"format", "layers", b"layers", "limits", b"limits", "lost_grace_ms", b"lost_grace_ms", "name", b"name", "short_abandon_ms", b"short_abandon_ms", "skills", b"skills", "suspend_ms", b"suspend_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_scenes", b"active_scenes", "answer_target_ms", b"answer_target_ms", "attributes", b"attributes", "caps", b"caps", "cases", b"cases", "channels", b"channels", "clocks", b"clocks", "defaults", b"defaults", "ends_us", b"ends_us", "families", b"families", "format", b"format", "goals", b"goals", "layers", b"layers", "limits", b"limits", "lost_grace_ms", b"lost_grace_ms", "name", b"name", "overtaken_max_ms", b"overtaken_max_ms", "reserves", b"reserves", "scenes", b"scenes", "short_abandon_ms", b"short_abandon_ms", "skills", b"skills", "starts_us", b"starts_us", "suspend_ms", b"suspend_ms", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -310,6 +310,20 @@ impl Board {
         number
     }
 
+    /// A line asks for another requirement; returns the profiles that meet this one, and did not meet the one before.
+    pub(crate) fn ask(&mut self, line: u32, requirement: u32) -> Vec<u32> {
+        let before = std::mem::replace(&mut self.lines[line as usize].requirement, requirement);
+        for &profile in &self.reqs[before as usize].profiles {
+            self.profiles[profile as usize].lines.clear(line);
+        }
+        for &profile in &self.reqs[requirement as usize].profiles {
+            self.profiles[profile as usize].lines.set(line);
+        }
+        let mut new = self.reqs[requirement as usize].profiles.clone();
+        new.retain(|&profile| !self.meets(profile, before));
+        new
+    }
+
     pub(crate) fn drop_line(&mut self, number: u32) {
         let line = &mut self.lines[number as usize];
         for &profile in &self.reqs[line.requirement as usize].profiles {

@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 
 use crate::board::{Head, Requirement, SkillAt};
 use crate::compile::{Counts, picking};
+use crate::conditions::{Conditions, Surge};
 use crate::policy::{AgentOrder, OfferSpec};
 use crate::tables::{Applied, RuleAt, Tables, Values};
 use crate::{Code, Engine, Micros, Millis, Rejection};
@@ -64,7 +65,7 @@ pub(crate) struct Step {
 /// What holds once certain steps are taken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stage {
-    taken: u32,
+    pub(crate) taken: u32,
     pub(crate) line: u32,
     pub(crate) requirement: u32,
     /// The last listed step taken, from 1; 0 is none.
@@ -76,8 +77,11 @@ pub(crate) struct Stage {
 pub(crate) struct Affinity {
     pub(crate) hold: Millis,
     pub(crate) transfer_hold: Millis,
-    /// The requirement that the preferred agent may meet instead.
+    /// The requirement that the preferred agent may meet instead; and it without what reserves keep.
     pub(crate) requirement: Option<u32>,
+    pub(crate) own: Option<Requirement>,
+    /// How long the customer's first agent is remembered; 0: not at all.
+    pub(crate) owner_keep: Millis,
 }
 
 /// A class, compiled.
@@ -112,6 +116,7 @@ pub(crate) struct Class {
     pub(crate) decline_exclude: Millis,
     pub(crate) skip_unstaffed: bool,
     pub(crate) fits: Vec<(SkillAt, Millis)>,
+    pub(crate) surge: Surge,
 }
 
 impl Class {
@@ -122,18 +127,26 @@ impl Class {
             .map(|(_, step)| step)
     }
 
-    /// The requirement in force once these steps are taken: for each layer the needs of the last listed step that states any.
-    pub(crate) fn requirement_at(&self, taken: u32) -> Requirement {
+    /// The requirement in force once these steps are taken: for each layer the overlay's that lies there, else the needs
+    /// of the last listed step that states any.
+    pub(crate) fn requirement_at(&self, taken: u32, conditions: &Conditions) -> Requirement {
         let mut requirement = self.own.clone();
         for (part, base) in self.parts.iter().enumerate() {
-            let needs = self
-                .taken_of(taken, part)
-                .filter_map(|step| step.needs.as_ref())
-                .next_back()
-                .unwrap_or(base);
+            let stated = || {
+                self.taken_of(taken, part)
+                    .filter_map(|step| step.needs.as_ref())
+                    .next_back()
+            };
+            let needs = self.surge.over(part, conditions).or_else(stated).unwrap_or(base);
             requirement.groups.extend(needs.groups.iter().cloned());
             requirement.none_of.extend(needs.none_of.iter().copied());
         }
+        self.with_kept(requirement, conditions)
+    }
+
+    /// A requirement, and what reserves keep from the class.
+    pub(crate) fn with_kept(&self, mut requirement: Requirement, conditions: &Conditions) -> Requirement {
+        requirement.none_of.extend(self.surge.kept_now(conditions));
         requirement
     }
 
@@ -223,7 +236,7 @@ impl Engine {
                 format!("{} classes have tickets, as many as may be", self.classes.len()),
             ));
         }
-        let class = Box::new(self.compile(tables, key)?);
+        let class = self.compiled(tables, key)?;
         let number = self.classes.free.pop_first().unwrap_or_else(|| {
             self.classes.items.push(None);
             self.classes.items.len() as u32
@@ -231,6 +244,12 @@ impl Engine {
         self.classes.by_key.insert(class.key.clone(), number);
         self.classes.items[number as usize - 1] = Some(class);
         Ok(number)
+    }
+
+    fn compiled(&mut self, tables: &Arc<Tables>, key: ClassKey) -> Result<Box<Class>, Rejection> {
+        let mut class = Box::new(self.compile(tables, key)?);
+        class.surge.measured = self.conditions.measuring(&class);
+        Ok(class)
     }
 
     fn room_for_a_class(&mut self) -> bool {
@@ -258,11 +277,12 @@ impl Engine {
                 self.board.release_requirement(requirement);
             }
         }
+        self.drop_unused_conditions();
     }
 
     /// Puts a class at its number, when a state is restored.
     pub(crate) fn place_class(&mut self, number: u32, tables: &Arc<Tables>, key: ClassKey) -> Result<(), Rejection> {
-        let class = Box::new(self.compile(tables, key)?);
+        let class = self.compiled(tables, key)?;
         while self.classes.items.len() < number as usize {
             self.classes.items.push(None);
             let vacant = self.classes.items.len() as u32;
@@ -280,7 +300,7 @@ impl Engine {
         if let Some(stage) = class.stages.iter().find(|stage| stage.taken == taken) {
             return *stage;
         }
-        let (requirement, boost_us) = (class.requirement_at(taken), class.boost_at(taken));
+        let (requirement, boost_us) = (class.requirement_at(taken, &self.conditions), class.boost_at(taken));
         // Steps are bits in the order listed.
         let step = 32 - taken.leading_zeros();
         let head = Head {

@@ -190,6 +190,10 @@ impl Engine {
                 format!("the ticket has no clock {clock:?}; it has: {}", has.join(", ")),
             ));
         };
+        if pause && class.tables.spec.unpausable.iter().any(|name| name == clock) {
+            let message = format!("the policy says that the clock {clock} never pauses");
+            return Err(Rejection::about(Code::WrongState, clock, message));
+        }
         let from = if pause { Phase::Running } else { Phase::Paused };
         let place = self
             .run_of(key, number)

@@ -108,6 +108,8 @@ codes! {
     JournalFailed = 413, "JOURNAL_FAILED";
     /// The policy's tables contradict themselves; the message says where.
     PolicyInvalid = 500, "POLICY_INVALID";
+    /// The policy is sound, and says something that this version cannot do.
+    PolicyUnsupported = 501, "POLICY_UNSUPPORTED";
     /// A fault of the node itself.
     Internal = 900, "INTERNAL";
 }

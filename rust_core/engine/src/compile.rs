@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use crate::board::Requirement;
 use crate::class::{Affinity, Class, ClassClock, ClassKey, Step, When};
 use crate::clocks::{ARRIVAL, ASSIGNMENT, FIRST_REPLY};
+use crate::conditions::{Key, Surge};
 use crate::policy::{AgentOrder, ClockMode, Effects, Need, Needs, OfferSpec, StepMoment, StepSpec};
 use crate::tables::Tables;
 use crate::{Engine, Micros, Millis, Rejection, limits};
@@ -51,12 +52,19 @@ pub(crate) fn picking(effects: &Effects, counts: Counts) -> impl Iterator<Item =
         .iter()
         .filter(move |_| counts.affinity)
         .filter_map(|affinity| affinity.needs.as_ref());
+    let overlays = effects
+        .overlays
+        .iter()
+        .filter(move |_| counts.overlays)
+        .map(|overlay| &overlay.needs);
     let all = needs
         .chain(steps)
         .chain(affinity)
         .flat_map(|needs| needs.groups.iter().flatten().chain(&needs.none_of));
     let fits = effects.fits.iter().filter(move |_| counts.fits).map(|fit| &fit.skill);
+    let over = overlays.flat_map(|needs| needs.groups.iter().flatten().chain(&needs.none_of));
     all.chain(fits)
+        .chain(over)
         .map(|need| &need.attribute)
         .filter(|name| !name.is_empty())
 }
@@ -69,6 +77,7 @@ pub(crate) struct Counts {
     pub(crate) steps: bool,
     pub(crate) affinity: bool,
     pub(crate) fits: bool,
+    pub(crate) overlays: bool,
 }
 
 impl Counts {
@@ -77,6 +86,7 @@ impl Counts {
         steps: true,
         affinity: true,
         fits: true,
+        overlays: true,
     };
 
     /// Which of the defaults' tables fill what no applied rule gave.
@@ -86,6 +96,7 @@ impl Counts {
             steps: !applied.clone().any(|effects| !effects.steps.is_empty()),
             affinity: !applied.clone().any(|effects| effects.affinity.is_some()),
             fits: !applied.clone().any(|effects| !effects.fits.is_empty()),
+            overlays: !applied.clone().any(|effects| !effects.overlays.is_empty()),
         }
     }
 }
@@ -209,21 +220,28 @@ impl Engine {
             }
         }
 
-        let affinity = match first(&all, defaults, |effects| effects.affinity.clone()) {
+        let queue_name = spec.layers[0].rules[key.applied[0].1 as usize].name.clone();
+        let surge = self.surge(tables, &all, &key, &queue_name)?;
+        let keep = |effects: &Effects| effects.affinity.clone().map(|affinity| (affinity, effects.owner_keep));
+        let affinity = match first(&all, defaults, keep) {
             None => None,
-            Some(spec) => {
-                let requirement = match &spec.needs {
+            Some((spec, owner_keep)) => {
+                let mut own_needs = match &spec.needs {
                     None => None,
-                    Some(needs) => {
-                        let mut requirement = resolve(self, needs, &key)?;
-                        requirement.groups.extend(own.groups.iter().cloned());
-                        Some(self.board.requirement(requirement))
-                    }
+                    Some(needs) => Some(resolve(self, needs, &key)?),
                 };
+                let requirement = own_needs.as_mut().map(|needs| {
+                    needs.groups.extend(own.groups.iter().cloned());
+                    let mut asked = needs.clone();
+                    asked.none_of.extend(surge.kept_now(&self.conditions));
+                    self.board.requirement(asked)
+                });
                 Some(Affinity {
                     hold: spec.hold,
                     transfer_hold: spec.transfer_hold,
                     requirement,
+                    own: own_needs,
+                    owner_keep,
                 })
             }
         };
@@ -234,7 +252,6 @@ impl Engine {
         let heap = self.order_within_profiles(&order);
         let channel_name = self.channel_names.name(key.channel.into());
         let channel = spec.channels.iter().find(|channel| channel.name == *channel_name);
-        let queue_name = spec.layers[0].rules[key.applied[0].1 as usize].name.clone();
         Ok(Class {
             tables: Arc::clone(tables),
             users: 0,
@@ -267,8 +284,43 @@ impl Engine {
                 .unwrap_or(limits::DECLINE_EXCLUDE_MS_DEFAULT),
             skip_unstaffed: first(&all, defaults, |effects| effects.skip_unstaffed).unwrap_or(false),
             fits,
+            surge,
             key,
         })
+    }
+
+    /// What of a class depends on queues.
+    fn surge(
+        &mut self,
+        tables: &Tables,
+        all: &[&Effects],
+        key: &ClassKey,
+        queue: &SmolStr,
+    ) -> Result<Surge, Rejection> {
+        let (spec, defaults) = (&tables.spec, &tables.spec.defaults);
+        let mut surge = Surge::default();
+        let given = all.iter().any(|effects| !effects.overlays.is_empty());
+        let of_layers = key.applied.iter().map(|rule| rule.0).zip(all.iter().copied());
+        let of_defaults = (!given).then_some((spec.layers.len() as u8, defaults));
+        for (part, effects) in of_layers.chain(of_defaults) {
+            for overlay in &effects.overlays {
+                let condition = self.condition(Key::new(&overlay.when, "", queue), false);
+                surge
+                    .overlays
+                    .push((part, condition, resolve(self, &overlay.needs, key)?));
+            }
+        }
+        let named = all.iter().any(|effects| !effects.reserves.is_empty());
+        let naming: Vec<&Effects> = if named { all.to_vec() } else { vec![defaults] };
+        surge.reserves = naming.iter().flat_map(|effects| &effects.reserves).cloned().collect();
+        for reserve in &spec.reserves {
+            let condition = self.condition(Key::new(&reserve.open, &reserve.name, queue), false);
+            let skill = (self.skill(&reserve.skill.skill)?, reserve.skill.level);
+            surge
+                .kept
+                .push((skill, condition, surge.reserves.contains(&reserve.name)));
+        }
+        Ok(surge)
     }
 
     fn compile_step(

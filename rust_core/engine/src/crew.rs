@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 use crate::agent::Session;
 use crate::command::{AgentSpec, Answer, Presence, TicketState};
 use crate::event::{EventKind, PresenceCause, QueueCause};
+use crate::ticket::AgentRef;
 use crate::timers::kind;
 use crate::{Code, Engine, Micros, Millis, Rejection, limits, round_up};
 
@@ -119,6 +120,8 @@ impl Engine {
             self.dirty.ticket(key);
         }
         let agent = self.agents.remove(slot);
+        let number = agent.number;
+        self.owners.forget_agent(AgentRef { slot, number });
         self.agent_ids.remove(&agent.id);
         self.board.leave_profile(agent.profile);
         Ok(DONE)

@@ -199,6 +199,15 @@ pub enum EventKind {
     NodeResumed {
         grace: Millis,
     },
+    /// A queue's condition is on, or off again.
+    ConditionTurned {
+        reserve: SmolStr,
+        queues: Vec<SmolStr>,
+        measure: crate::policy::Measure,
+        over: i64,
+        until: i64,
+        on: bool,
+    },
 }
 
 impl EventKind {
@@ -246,6 +255,7 @@ impl EventKind {
             K::AgentSuperseded { .. } => (29, 0),
             K::PolicyInstalled { reclassified, .. } => (30, reclassified as i64),
             K::NodeResumed { grace } => (31, grace),
+            K::ConditionTurned { over, until, on, .. } => (32, (over ^ until.rotate_left(24)) * 2 + i64::from(on)),
         }
     }
 }

@@ -60,7 +60,7 @@ impl Engine {
                 (layer.name.clone(), rule.name.clone(), rule.why.clone())
             })
             .collect();
-        let requirement = class.requirement_at(ticket.taken);
+        let requirement = class.requirement_at(ticket.taken, &self.conditions);
         let boost_us = class.boost_at(ticket.taken);
         let waits = ticket.state == TicketState::Waiting;
         let next = if waits {

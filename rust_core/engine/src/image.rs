@@ -11,7 +11,9 @@ use smol_str::SmolStr;
 use crate::agent::{Agent, Session};
 use crate::board::SkillAt;
 use crate::command::{Presence, TicketState};
+use crate::conditions::Key;
 use crate::event::MatchReason;
+use crate::owners::OwnerImage;
 use crate::policy::PolicySpec;
 use crate::ticket::{ClockRun, Ended, Phase, Ticket};
 use crate::view::{ClockStats, QueueStats};
@@ -38,6 +40,9 @@ pub(crate) struct Image {
     pub(crate) moments: Vec<SmolStr>,
     pub(crate) clocks: Vec<SmolStr>,
     pub(crate) classes: BTreeMap<u32, ClassImage>,
+    /// Queue conditions that are on, in order.
+    pub(crate) conditions_on: Vec<Key>,
+    pub(crate) owners: Vec<OwnerImage>,
     pub(crate) agents: Vec<AgentImage>,
     pub(crate) sessions: Vec<SessionImage>,
     pub(crate) tickets: Vec<TicketImage>,
@@ -293,6 +298,8 @@ impl Engine {
             moments: names(&self.moments),
             clocks: names(&self.clock_names),
             classes,
+            conditions_on: self.conditions.on(),
+            owners: self.owners.image(),
             agents,
             sessions,
             tickets,

@@ -40,6 +40,7 @@ mod clocks;
 mod code;
 pub mod command;
 mod compile;
+mod conditions;
 mod crew;
 pub mod event;
 mod explain;
@@ -51,6 +52,7 @@ mod lines;
 mod load;
 mod names;
 mod order;
+mod owners;
 pub mod policy;
 mod read;
 mod ring;
@@ -150,6 +152,12 @@ pub struct Engine {
 
     classes: Classes,
     board: Board,
+    conditions: conditions::Conditions,
+    owners: owners::Owners,
+    /// Tickets scheduled, waiting or suspended, by queue.
+    lined: Vec<u32>,
+    /// A state is being restored.
+    loading: bool,
 
     tickets: Slab<Ticket>,
     /// Of those that somebody works on.
@@ -207,6 +215,10 @@ impl Engine {
             sources: Counted::default(),
             classes: Classes::default(),
             board: Board::default(),
+            conditions: conditions::Conditions::default(),
+            owners: owners::Owners::default(),
+            lined: Vec::new(),
+            loading: false,
             tickets: Slab::default(),
             matches: Slab::default(),
             ended: Ring::default(),
@@ -396,7 +408,34 @@ impl Engine {
                 format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX),
             ));
         }
+        self.room_in_family(name)?;
         Ok(self.skill_names.intern(name))
+    }
+
+    /// An open family has a bound of its own. What a snapshot brings was let in before.
+    fn room_in_family(&self, name: &str) -> Result<(), Rejection> {
+        let families = self.policy.as_ref().map_or(&[][..], |policy| &policy.spec.families);
+        if families.is_empty() || self.loading || self.skill_names.get(name).is_some() {
+            return Ok(());
+        }
+        let of = |family: &&policy::FamilySpec| {
+            let rest = name.strip_prefix(family.name.as_str());
+            rest.is_some_and(|rest| rest.starts_with('['))
+        };
+        let Some(family) = families.iter().find(of) else {
+            return Ok(());
+        };
+        let prefix = format!("{}[", family.name);
+        let members =
+            (0..self.skill_names.len() as u32).filter(|&number| self.skill_names.name(number).starts_with(&prefix));
+        if members.count() < family.keys_max as usize {
+            return Ok(());
+        }
+        let message = format!(
+            "{} members of {} are known, as many as may be",
+            family.keys_max, family.name
+        );
+        Err(Rejection::about(Code::SkillsFull, name, message))
     }
 
     pub(crate) fn queue_number(&mut self, name: &SmolStr) -> u32 {
@@ -406,6 +445,7 @@ impl Engine {
                 queue: name.clone(),
                 ..QueueStats::default()
             });
+            self.lined.push(0);
         }
         number
     }

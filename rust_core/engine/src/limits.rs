@@ -65,6 +65,8 @@ pub const BOOST_MS_MAX: Millis = 10_000_000_000;
 pub const DURATION_MS_MAX: Millis = 31_536_000_000;
 /// Longest time to live of an offer: an hour.
 pub const OFFER_TTL_MS_MAX: Millis = 3_600_000;
+/// Tickets that a queue's bound or condition may name.
+pub const WAITING_MAX: i64 = 100_000_000;
 
 /// Defaults where the policy says 0.
 pub const WAITING_DEFAULT: u32 = 2_000_000;
@@ -76,6 +78,8 @@ pub const AGENTS_DEFAULT: u32 = 200_000;
 pub const SESSIONS_DEFAULT: u32 = 10_000;
 /// Ended tickets remembered.
 pub const CLOSED_DEFAULT: u32 = 2_000_000;
+/// Customers whose agent is remembered.
+pub const OWNERS_DEFAULT: u32 = 1_000_000;
 /// How long they are remembered.
 pub const CLOSED_KEEP_MS_DEFAULT: Millis = 300_000;
 /// `decline_exclude_ms` where no rule says.

@@ -54,6 +54,7 @@ impl Engine {
             }
             let queue = self.classes[class].queue;
             self.queue_stats[queue as usize].waiting += 1;
+            self.count_waiting(key, true);
             self.dirty.ticket(key);
         }
     }
@@ -102,6 +103,7 @@ impl Engine {
             }
             let queue = self.classes[class].queue;
             self.queue_stats[queue as usize].waiting -= 1;
+            self.count_waiting(key, false);
         }
     }
 
@@ -115,8 +117,21 @@ impl Engine {
 
     pub(crate) fn set_state(&mut self, key: u32, state: TicketState) {
         let ticket = &mut self.tickets[key];
-        self.by_state[ticket.state as usize] -= 1;
+        let (class, before) = (ticket.class, std::mem::replace(&mut ticket.state, state));
+        self.by_state[before as usize] -= 1;
         self.by_state[state as usize] += 1;
-        ticket.state = state;
+        self.count_lined(class, before, false);
+        self.count_lined(class, state, true);
+    }
+
+    /// A ticket of this class and state is counted in its queue, or no longer.
+    pub(crate) fn count_lined(&mut self, class: u32, state: TicketState, comes: bool) {
+        if matches!(
+            state,
+            TicketState::Scheduled | TicketState::Waiting | TicketState::Suspended
+        ) {
+            let count = &mut self.lined[self.classes[class].queue as usize];
+            *count = if comes { *count + 1 } else { *count - 1 };
+        }
     }
 }

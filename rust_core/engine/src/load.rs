@@ -22,7 +22,7 @@ use crate::{ENDED, Engine, Rejection};
 impl Engine {
     /// Fills a new engine.
     pub(crate) fn load(&mut self, image: Image) -> Result<(), Rejection> {
-        self.now = image.now;
+        (self.now, self.loading) = (image.now, true);
         for (names, known) in [
             (&image.channels, &mut self.channel_names),
             (&image.moments, &mut self.moments),
@@ -47,6 +47,9 @@ impl Engine {
             let current = Arc::clone(tables.get(&current).ok_or_else(|| damaged("its policy is missing"))?);
             self.make_current(&current);
         }
+        for key in image.conditions_on {
+            self.condition(key, true);
+        }
         for (number, class) in image.classes {
             let of = tables
                 .get(&class.policy)
@@ -56,6 +59,13 @@ impl Engine {
         }
         let sessions = self.load_sessions(image.sessions);
         let agents = self.load_agents(image.agents, &sessions)?;
+        for owner in image.owners {
+            let slot = *agents
+                .get(&owner.agent)
+                .ok_or_else(|| damaged("a customer's agent is missing"))?;
+            let number = owner.agent;
+            self.owners.set(&owner.customer, AgentRef { slot, number }, owner.due);
+        }
         for ticket in image.tickets {
             self.load_ticket(ticket, &agents)?;
         }
@@ -73,6 +83,7 @@ impl Engine {
         self.counters = image.counters;
         self.clock_stats = image.clock_stats;
         self.out.clear();
+        self.loading = false;
         Ok(())
     }
 
@@ -271,6 +282,7 @@ impl Engine {
         };
         self.classes[ticket.class].users += 1;
         self.by_state[ticket.state as usize] += 1;
+        self.count_lined(ticket.class, ticket.state, true);
         let channel = self.classes[ticket.class].channel;
         let in_line = ticket.in_line();
         let id = ticket.id.clone();

@@ -21,6 +21,79 @@ pub struct PolicySpec {
     pub suspend: Millis,
     pub short_abandon: Millis,
     pub answer_target: Millis,
+    pub tables: Vec<HourTableSpec>,
+    pub families: Vec<FamilySpec>,
+    pub reserves: Vec<ReserveSpec>,
+    pub caps: Vec<CapSpec>,
+    /// Clocks that callers may not pause.
+    pub unpausable: Vec<SmolStr>,
+}
+
+/// The hour's facts: read like an attribute, by the value of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct HourTableSpec {
+    pub name: SmolStr,
+    /// The attribute whose value is the key.
+    pub attribute: SmolStr,
+    /// Allowed values; empty: any.
+    pub values: Vec<SmolStr>,
+    pub keys_max: u32,
+}
+
+/// A family of skills whose members are any texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct FamilySpec {
+    pub name: SmolStr,
+    pub keys_max: u32,
+}
+
+/// What a queue's condition measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Measure {
+    /// Waiting tickets.
+    Length,
+    /// The longest wait since `queued_at`, ms; 0 when nobody waits.
+    OldestWait,
+}
+
+/// On at `over` or more, off at `until` or less.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct QueueCondition {
+    pub measure: Measure,
+    pub over: i64,
+    pub until: i64,
+    /// The queues measured, together. Empty: the ticket's own; a reserve's: the classes that name it.
+    pub of: Vec<SmolStr>,
+}
+
+/// While the condition holds, its layer's needs are these; of several the last listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct OverlaySpec {
+    pub when: QueueCondition,
+    pub needs: Needs,
+}
+
+/// Agents with this skill are kept from every class; while it is open, not from those that name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ReserveSpec {
+    pub name: SmolStr,
+    pub skill: Need,
+    pub open: QueueCondition,
+}
+
+/// Tickets that may be scheduled, suspended or waiting with one value of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CapSpec {
+    pub attribute: SmolStr,
+    pub waiting_max: u32,
+    /// Values with a cap of their own.
+    pub own: Vec<(SmolStr, u32)>,
 }
 
 /// A declared attribute.
@@ -176,12 +249,19 @@ pub struct Effects {
     pub clocks: Vec<ClockUse>,
     pub order: Vec<AgentOrder>,
     pub affinity: Option<AffinitySpec>,
+    /// With the affinity: how long the customer's first agent is remembered since set or renewed; 0: not at all.
+    pub owner_keep: Millis,
     pub offer: Option<OfferSpec>,
     pub cost: Option<u32>,
     pub wrap_up: Option<Millis>,
     pub decline_exclude: Option<Millis>,
     pub fits: Vec<FitSpec>,
     pub skip_unstaffed: Option<bool>,
+    pub overlays: Vec<OverlaySpec>,
+    /// Reserves that may be released to the class, by name.
+    pub reserves: Vec<SmolStr>,
+    /// Tickets that may be scheduled, suspended or waiting in the queue.
+    pub waiting_max: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,4 +292,6 @@ pub struct PolicyLimits {
     pub sessions_max: u32,
     pub closed_max: u32,
     pub closed_keep: Millis,
+    /// Customers whose agent is remembered.
+    pub owner_max: u32,
 }

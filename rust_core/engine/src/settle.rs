@@ -47,8 +47,20 @@ enum Side {
 }
 
 impl Engine {
-    /// See the module. Called after each item and each timer.
+    /// See the module. Called after each item and each timer. What queues decide is read before, and again when no pair is
+    /// left: a condition that turns changes who is eligible.
     pub(crate) fn settle(&mut self) {
+        loop {
+            self.read_conditions();
+            self.match_all();
+            if !self.conditions_turn() {
+                break;
+            }
+        }
+        self.dirty.roster = false;
+    }
+
+    fn match_all(&mut self) {
         self.lift_declines();
         if self.dirty.newcomer.is_some() && (self.dirty.tickets.len() > 1 || !self.dirty.agents.is_empty()) {
             self.place_newcomer();
@@ -127,7 +139,6 @@ impl Engine {
                 heap.push((rank, side));
             }
         }
-        self.dirty.roster = false;
     }
 
     /// Declines lift when everyone logged in who could serve the ticket has declined.
@@ -302,6 +313,7 @@ impl Engine {
         let ticket = &mut self.tickets[key];
         ticket.verbs |= verb::ACCEPT;
         let first = ticket.assigned_at == 0;
+        let slot = ticket.work.as_ref().map(|work| work.agent);
         if first {
             ticket.assigned_at = now;
         }
@@ -310,6 +322,9 @@ impl Engine {
             ticket.attempt,
             (now - ticket.arrival) / 1000,
         );
+        if let Some(slot) = slot {
+            self.remember_owner(key, slot);
+        }
         self.emit(
             Some(key),
             agent,

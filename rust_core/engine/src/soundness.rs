@@ -4,9 +4,9 @@ use smol_str::SmolStr;
 
 use crate::limits::{
     BOOST_MS_MAX, CLASS_STEPS_MAX, DURATION_MS_MAX, HEAD_START_MS_MAX, LEVEL_MAX, OFFER_TTL_MS_MAX, SLOPE_MILLI_MAX,
-    UNITS_MAX, WARNINGS_MAX,
+    UNITS_MAX, WAITING_MAX, WARNINGS_MAX,
 };
-use crate::policy::{Effects, LayerSpec, Needs, PolicySpec, StepMoment, StepSpec};
+use crate::policy::{Effects, LayerSpec, Measure, Needs, PolicySpec, QueueCondition, StepMoment, StepSpec};
 use crate::{Code, Millis, Rejection};
 
 pub(crate) fn invalid(what: impl Into<String>, message: impl Into<String>) -> Rejection {
@@ -31,6 +31,10 @@ pub(crate) fn check(spec: &PolicySpec) -> Result<(), Rejection> {
     unique("channels", spec.channels.iter().map(|channel| &channel.name))?;
     unique("clocks", spec.clocks.iter().map(|clock| &clock.name))?;
     unique("layers", spec.layers.iter().map(|layer| &layer.name))?;
+    unique("reserves", spec.reserves.iter().map(|reserve| &reserve.name))?;
+    for reserve in &spec.reserves {
+        check_condition(spec, &reserve.name, &reserve.open)?;
+    }
     for channel in &spec.channels {
         within(&channel.name, "cost", channel.cost.into(), 1, UNITS_MAX.into())?;
         within(&channel.name, "limit", channel.limit.into(), 1, UNITS_MAX.into())?;
@@ -243,6 +247,18 @@ fn check_effects(
             within(place, "a warning", warning, 0, DURATION_MS_MAX)?;
         }
     }
+    for overlay in &effects.overlays {
+        check_condition(spec, place, &overlay.when)?;
+        check_needs(spec, place, &overlay.needs)?;
+    }
+    for name in &effects.reserves {
+        if !spec.reserves.iter().any(|reserve| reserve.name == *name) {
+            return Err(invalid(
+                place,
+                format!("names the reserve {name:?}, which is not declared"),
+            ));
+        }
+    }
     for step in &effects.steps {
         check_step(spec, place, step, layer)?;
         sums.boost = sums.boost.max(step.boost.abs());
@@ -274,6 +290,25 @@ fn check_step(spec: &PolicySpec, place: &str, step: &StepSpec, layer: Option<&La
         .map_or(Ok(()), |needs| check_needs(spec, place, needs))
 }
 
+/// A condition can end, and measures queues that there are.
+fn check_condition(spec: &PolicySpec, place: &str, condition: &QueueCondition) -> Result<(), Rejection> {
+    let most = match condition.measure {
+        Measure::Length => WAITING_MAX,
+        Measure::OldestWait => DURATION_MS_MAX,
+    };
+    within(place, "a condition's until", condition.until, 0, most - 1)?;
+    within(place, "a condition's over", condition.over, condition.until + 1, most)?;
+    let queues = spec.layers.first().map_or(&[][..], |layer| &layer.rules);
+    match condition
+        .of
+        .iter()
+        .find(|name| !queues.iter().any(|queue| queue.name == **name))
+    {
+        None => Ok(()),
+        Some(name) => Err(invalid(place, format!("measures {name:?}, which is no queue"))),
+    }
+}
+
 fn check_needs(spec: &PolicySpec, place: &str, needs: &Needs) -> Result<(), Rejection> {
     for need in needs.groups.iter().flatten().chain(&needs.none_of) {
         within(place, "a level", need.level.into(), 1, LEVEL_MAX.into())?;
@@ -302,6 +337,7 @@ fn check_moves(layer: &LayerSpec) -> Result<(), Rejection> {
             rule.effects
                 .steps
                 .iter()
+                .filter(|step| !step.move_to.is_empty())
                 .filter_map(|step| layer.rules.iter().position(|to| to.name == step.move_to))
                 .collect()
         })

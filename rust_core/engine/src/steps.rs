@@ -168,6 +168,9 @@ impl Engine {
             .max();
         self.classes[class].users += 1;
         self.classes[old].users -= 1;
+        let state = self.tickets[key].state;
+        self.count_lined(old, state, false);
+        self.count_lined(class, state, true);
         self.tickets[key].class = class;
         self.follow_clocks(key);
         let mut taken = 0;

@@ -10,6 +10,7 @@ use crate::board::{Pen, SkillAt};
 use crate::command::{Answer, Attribute, Submit, TicketState};
 use crate::event::{ClassCause, EventKind, QueueCause};
 use crate::names::Ids;
+use crate::tables::{RuleAt, Tables};
 use crate::ticket::{Content, Ended, EndedExtra, NONE, Ticket};
 use crate::{Code, ENDED, Engine, Micros, Rejection, limits, round_up};
 
@@ -198,6 +199,7 @@ impl Engine {
             None
         };
         let class = if let Some(class) = memo {
+            self.room_in_queue(&tables, self.classes[class].key.applied[0])?;
             class
         } else {
             let mut own: SmallVec<[SkillAt; 2]> = SmallVec::new();
@@ -216,6 +218,7 @@ impl Engine {
                 own,
                 None,
             );
+            self.room_in_queue(&tables, class_key.applied[0])?;
             let class = self.intern_class(&tables, class_key)?;
             if simple {
                 self.classes.remember(channel, values, class);
@@ -264,6 +267,7 @@ impl Engine {
         self.ids.insert(hash, key);
         self.order.set(self.ticket_sequence, key);
         self.by_state[TicketState::Scheduled as usize] += 1;
+        self.count_lined(class, TicketState::Scheduled, true);
         if submit.not_before > self.now {
             let not_before = round_up(submit.not_before);
             self.tickets[key].due = not_before;
@@ -279,6 +283,23 @@ impl Engine {
         ))
     }
 
+    /// Whether one more ticket may stand in the queue that a rule of the first layer is.
+    fn room_in_queue(&self, tables: &Tables, rule: RuleAt) -> Result<(), Rejection> {
+        let Some(most) = tables.effects(rule).waiting_max else {
+            return Ok(());
+        };
+        let name = &tables.spec.layers[0].rules[rule.1 as usize].name;
+        let there = self
+            .queue_names
+            .get(name)
+            .map_or(0, |number| self.lined[number as usize]);
+        if there < most {
+            return Ok(());
+        }
+        let message = format!("{there} tickets stand in the queue {name}, as many as may");
+        Err(Rejection::about(Code::WaitingFull, name.clone(), message))
+    }
+
     /// A ticket waits for the first time.
     pub(crate) fn arrive(&mut self, key: u32, at: Micros) {
         let ticket = &mut self.tickets[key];
@@ -286,7 +307,12 @@ impl Engine {
         let class = &self.classes[ticket.class];
         let queue = class.queue;
         let hold = class.affinity.as_ref().map_or(0, |affinity| affinity.hold * 1000);
-        if ticket.preferred().is_some() {
+        if ticket.preferred().is_none()
+            && let Some(owner) = self.owner_of(key)
+        {
+            self.tickets[key].extra().preferred = Some(owner);
+        }
+        if self.tickets[key].preferred().is_some() {
             self.hold_for(key, hold);
         }
         self.queue_stats[queue as usize].arrived += 1;

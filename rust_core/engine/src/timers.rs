@@ -24,6 +24,7 @@ pub(crate) mod kind {
     pub(crate) const EXCLUSION: u8 = 6;
     pub(crate) const HOLD: u8 = 7;
     pub(crate) const STEP: u8 = 8;
+    pub(crate) const CONDITION: u8 = 9;
     pub(crate) const WARNING: u8 = 10;
     pub(crate) const BREACH: u8 = 11;
 }
@@ -45,6 +46,8 @@ pub(crate) struct Timers {
     pub(crate) floor: Micros,
     /// A timer is firing: others due at the same time have not had their turn.
     pub(crate) firing: bool,
+    /// Timers fire, one after the other: some due now may still have their turn.
+    pub(crate) catching_up: bool,
 }
 
 impl Timers {
@@ -57,6 +60,7 @@ impl Timers {
             quiet_until_ms: 0,
             floor: 0,
             firing: false,
+            catching_up: false,
         }
     }
 
@@ -185,6 +189,7 @@ impl Engine {
             timers.wheel.next_ms(),
             timers.others.first().map(|other| other.0),
             forgetting,
+            self.conditions.due().map(|due| due / 1000),
         ];
         all.into_iter().flatten().min().map(|ms| (ms * 1000).max(self.now))
     }
@@ -204,11 +209,15 @@ impl Engine {
         }
         let mut fired = 0;
         let mut keys = Vec::new();
+        self.timers.catching_up = true;
         loop {
             let other = self.timers.others.first().copied().filter(|other| other.0 <= until_ms);
+            let condition_ms = self.conditions.due().map(|due| due / 1000).filter(|ms| *ms <= until_ms);
             // Tickets looked at too early go back into the wheel: then the next in it is looked at.
             while self.timers.current.is_empty() {
-                let limit = other.map_or(until_ms, |other| other.0);
+                let limit = other
+                    .map_or(until_ms, |other| other.0)
+                    .min(condition_ms.unwrap_or(until_ms));
                 let Some(ms) = self.timers.wheel.take_next(limit, &mut keys) else {
                     break;
                 };
@@ -218,14 +227,23 @@ impl Engine {
                 }
             }
             let from_others = other.filter(|other| self.timers.current.is_empty() || other.0 <= self.timers.current_ms);
-            if from_others.is_none() && self.timers.current.is_empty() {
+            let next = match from_others {
+                Some(other) => Some((other.0, other.1)),
+                None => (self.timers.current.peek()).map(|Reverse(timer)| (self.timers.current_ms, timer.0)),
+            };
+            let condition = condition_ms.filter(|&ms| next.is_none_or(|next| (ms, kind::CONDITION) < next));
+            if next.is_none() && condition.is_none() {
                 break;
             }
             if fired == timers_max {
+                self.timers.catching_up = false;
                 return Advanced { fired, done: false };
             }
             self.timers.firing = true;
-            if let Some(other) = from_others {
+            if let Some(ms) = condition {
+                // Settling reads it.
+                self.now = self.now.max(ms * 1000);
+            } else if let Some(other) = from_others {
                 self.timers.others.remove(&other);
                 self.now = self.now.max(other.0 * 1000);
                 self.fire_other(other.1, other.3);
@@ -261,7 +279,9 @@ impl Engine {
             fired += 1;
             self.settle();
         }
+        self.timers.catching_up = false;
         self.now = self.now.max(until);
+        self.forget_owners();
         while self.forget_next().is_some_and(|due| due <= self.now) {
             self.forget_oldest();
         }

@@ -12,17 +12,21 @@ use std::time::{Duration, Instant};
 
 use csroute_engine::Micros;
 use csroute_journal::{BlockBuilder, CommitOptions, Committer, Position, Space};
+use serde_json::json;
 
 use crate::histogram::Histogram;
 use crate::keeping::Keeping;
 use crate::log::Log;
 use crate::node::{Completion, Shared};
+use crate::snapshots;
 use crate::trouble::Trouble;
 
 /// Blocks that are not durable yet, at most.
 const PENDING_BLOCKS_MAX: usize = 4096;
 /// How often the disk is looked at by a writer that waits for it.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// A writer that waits so long says so.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 /// A node that is to stop waits so long for a full disk.
 const FULL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -139,8 +143,16 @@ impl Keeper {
     /// Waits for the disk, until it fails, or is full while the node is to stop.
     fn until(&self, done: impl Fn(&Self) -> bool) -> Result<(), Trouble> {
         let started = Instant::now();
+        let mut told = false;
         while !done(self) {
             let progress = self.committer.progress();
+            if !told && started.elapsed() >= TELL_AFTER {
+                told = true;
+                snapshots::log(&json!({
+                    "level": "warning", "event": "writer_waits_for_the_disk", "pending_bytes": progress.queued_bytes,
+                    "pending_blocks": progress.submitted - progress.durable, "space": format!("{:?}", progress.space),
+                }));
+            }
             if let Some(error) = progress.failed {
                 return Err(error.into());
             }

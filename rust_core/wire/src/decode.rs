@@ -15,6 +15,7 @@ use crate::ask;
 use crate::check::{self, Check, within};
 use crate::item::{self, Item, Lists};
 use crate::message::{self, AgentAction, Named, Pair};
+use crate::policy::supported;
 use crate::proto::{Field, Message, Read, Reader, Value};
 use crate::query::Query;
 
@@ -76,6 +77,7 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::Move => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::move_to(m))?),
         Method::InstallPolicy => Request::Write(one(method, bytes, |m: &message::Install<'_>, _| {
             let policy = Arc::new(crate::policy(m.policy).map_err(|no| within("policy", no))?);
+            supported(&policy).map_err(|no| within("policy", no))?;
             Ok(Item::Plain(Command::InstallPolicy {
                 policy,
                 reclassify: m.reclassify,

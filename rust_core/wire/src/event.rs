@@ -81,6 +81,7 @@ const fn kind_field(kind: &EventKind) -> u32 {
         EventKind::AgentSuperseded { .. } => 48,
         EventKind::PolicyInstalled { .. } => 49,
         EventKind::NodeResumed { .. } => 50,
+        EventKind::ConditionTurned { .. } => 51,
     }
 }
 
@@ -177,6 +178,23 @@ fn put_kind(out: &mut Vec<u8>, event: &Event) {
         EventKind::PolicyInstalled { name, reclassified } => {
             out.put_str(1, name);
             out.put_u64(2, *reclassified);
+        }
+        EventKind::ConditionTurned {
+            reserve,
+            queues,
+            measure,
+            over,
+            until,
+            on,
+        } => {
+            out.put_str(1, reserve);
+            for queue in queues {
+                out.item_bytes(2, queue.as_bytes());
+            }
+            out.put_u32(3, 1 + u32::from(*measure as u8));
+            out.put_i64(4, *over);
+            out.put_i64(5, *until);
+            out.put_bool(6, *on);
         }
         EventKind::Resumed
         | EventKind::AllDeclined

@@ -2,6 +2,7 @@
 
 use csroute_engine::command::Presence;
 use csroute_engine::event::{ClassCause, PresenceCause, QueueCause};
+use csroute_engine::policy::Measure;
 use prost::Message;
 
 use super::*;
@@ -225,6 +226,24 @@ fn kinds() -> Vec<(EventKind, Kind)> {
         (
             EventKind::NodeResumed { grace: 2 },
             Kind::NodeResumed(pb::NodeResumed { grace_ms: 2 }),
+        ),
+        (
+            EventKind::ConditionTurned {
+                reserve: "spare".into(),
+                queues: vec!["general".into(), "vip".into()],
+                measure: Measure::OldestWait,
+                over: 60_000,
+                until: 20_000,
+                on: true,
+            },
+            Kind::ConditionTurned(pb::ConditionTurned {
+                reserve: "spare".into(),
+                queues: vec!["general".into(), "vip".into()],
+                measure: pb::queue_condition::Measure::OldestWait.into(),
+                over: 60_000,
+                until: 20_000,
+                on: true,
+            }),
         ),
     ]
 }

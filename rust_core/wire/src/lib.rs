@@ -37,6 +37,7 @@ mod policy;
 mod proto;
 mod query;
 mod reply;
+mod scenes;
 mod status;
 mod view;
 

@@ -1,5 +1,7 @@
 //! A compiled policy: bytes to tables, every number, list and name within its bound.
 //!
+//! Scenes are switched on before anything else is read (`scenes.rs`): the engine meets one policy, as it is now.
+//!
 //! Bytes that are no `CompiledPolicy` are `MALFORMED`; all else that is wrong is `POLICY_INVALID`, with the path of the
 //! field: `layers[0].rules[3].when.all[1].test.op`. Whether the names that the tables use exist is the engine's to check.
 
@@ -11,8 +13,9 @@ use csroute_engine::limits::{
     POLICY_ATTRIBUTES_MAX, RULES_MAX, SLOPE_MILLI_MAX, UNITS_MAX, VALUE_BYTES_MAX, WARNINGS_MAX,
 };
 use csroute_engine::policy::{
-    AffinitySpec, AgentOrder, AttributeSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects, FitSpec,
-    LayerSpec, Need, Needs, OfferSpec, Op, PolicyLimits, PolicySpec, RuleSpec, StepMoment, StepSpec,
+    AffinitySpec, AgentOrder, AttributeSpec, CapSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects,
+    FamilySpec, FitSpec, HourTableSpec, LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec, PolicyLimits,
+    PolicySpec, QueueCondition, ReserveSpec, RuleSpec, StepMoment, StepSpec,
 };
 use csroute_engine::{Code, Millis, Rejection};
 use prost::Message;
@@ -21,6 +24,7 @@ use smol_str::SmolStr;
 
 use crate::check::{self, Check, within};
 use crate::pb::csroute::v1 as pb;
+use crate::scenes;
 
 /// The tables' format that this version reads.
 const FORMAT: u32 = 1;
@@ -30,6 +34,24 @@ const VALUES_MAX: usize = 4096;
 const FITS_MAX: usize = 256;
 /// Each agent order once.
 const ORDERS_MAX: usize = 5;
+/// Tickets that any bound may let wait.
+const WAITING_MAX: u32 = 100_000_000;
+/// Tables of the hour's facts a policy.
+const TABLES_MAX: usize = 64;
+/// Keys a table.
+const TABLE_KEYS_MAX: u32 = 1_000_000;
+/// Members an open family.
+const FAMILY_KEYS_MAX: u32 = 60_000;
+/// Open families a policy.
+const FAMILIES_MAX: usize = 64;
+/// Reserves a policy.
+const RESERVES_MAX: usize = 32;
+/// Overlays a class, all layers together.
+const OVERLAYS_MAX: usize = 32;
+/// Caps a policy.
+const CAPS_MAX: usize = 16;
+/// Goals a policy.
+const GOALS_MAX: usize = 64;
 
 const DURATION: RangeInclusive<Millis> = 0..=DURATION_MS_MAX;
 const HEAD_START: RangeInclusive<Millis> = -HEAD_START_MS_MAX..=HEAD_START_MS_MAX;
@@ -38,10 +60,12 @@ const HEAD_START: RangeInclusive<Millis> = -HEAD_START_MS_MAX..=HEAD_START_MS_MA
 pub fn policy(bytes: &[u8]) -> Result<PolicySpec, Rejection> {
     let tables = pb::CompiledPolicy::decode(bytes)
         .map_err(|error| Rejection::new(Code::Malformed, format!("no compiled policy: {error}")))?;
-    let mut spec = whole(&tables).map_err(|no| Rejection {
-        code: Code::PolicyInvalid,
-        ..no
-    })?;
+    let mut spec = scenes::switched(tables)
+        .and_then(|now| whole(&now))
+        .map_err(|no| Rejection {
+            code: Code::PolicyInvalid,
+            ..no
+        })?;
     let hash = Sha256::digest(bytes);
     spec.version = hash
         .iter()
@@ -97,6 +121,8 @@ fn whole(tables: &pb::CompiledPolicy) -> Check<PolicySpec> {
         );
     }
     check::there("layers", !tables.layers.is_empty())?;
+    list("goals", &tables.goals, GOALS_MAX, goal)?;
+    let unpausable = tables.clocks.iter().filter(|clock| clock.unpausable);
     Ok(PolicySpec {
         version: 0,
         name: name("name", &tables.name)?,
@@ -110,6 +136,96 @@ fn whole(tables: &pb::CompiledPolicy) -> Check<PolicySpec> {
         suspend: millis("suspend_ms", tables.suspend_ms, DURATION)?,
         short_abandon: millis("short_abandon_ms", tables.short_abandon_ms, DURATION)?,
         answer_target: millis("answer_target_ms", tables.answer_target_ms, DURATION)?,
+        tables: list("tables", &tables.tables, TABLES_MAX, hour_table)?,
+        families: list("families", &tables.families, FAMILIES_MAX, family)?,
+        reserves: list("reserves", &tables.reserves, RESERVES_MAX, reserve)?,
+        caps: list("caps", &tables.caps, CAPS_MAX, cap)?,
+        unpausable: unpausable.map(|clock| SmolStr::new(&clock.name)).collect(),
+    })
+}
+
+fn hour_table(table: &pb::HourTable) -> Check<HourTableSpec> {
+    Ok(HourTableSpec {
+        name: name("name", &table.name)?,
+        attribute: name("attribute", &table.attribute)?,
+        values: list("values", &table.values, VALUES_MAX, value)?,
+        keys_max: check::range("keys_max", table.keys_max, 1..=TABLE_KEYS_MAX)?,
+    })
+}
+
+fn family(table: &pb::OpenFamily) -> Check<FamilySpec> {
+    Ok(FamilySpec {
+        name: name("name", &table.name)?,
+        keys_max: check::range("keys_max", table.keys_max, 1..=FAMILY_KEYS_MAX)?,
+    })
+}
+
+/// A goal is for figures: it is checked, and goes no further.
+fn goal(table: &pb::GoalTable) -> Check<()> {
+    name("name", &table.name)?;
+    name("clock", &table.clock)?;
+    check::range("share_milli", table.share_milli, 0..=1000)?;
+    millis("within_ms", table.within_ms, DURATION)?;
+    millis("mean_ms", table.mean_ms, DURATION)?;
+    Ok(())
+}
+
+fn queue_condition(table: &pb::QueueCondition) -> Check<QueueCondition> {
+    use pb::queue_condition::Measure as Number;
+    let (measure, most) = match Number::try_from(table.measure) {
+        Ok(Number::Length) => (Measure::Length, i64::from(WAITING_MAX)),
+        Ok(Number::OldestWait) => (Measure::OldestWait, DURATION_MS_MAX),
+        _ => return invalid("measure", format!("{} is no measure", table.measure)),
+    };
+    if !(0..=most).contains(&table.until) || table.over > most {
+        return invalid(
+            "over",
+            format!("from {} until {}: give 0..{most}", table.over, table.until),
+        );
+    }
+    if table.over <= table.until {
+        return invalid("until", "`over` is more than `until`, so that it can end");
+    }
+    Ok(QueueCondition {
+        measure,
+        over: table.over,
+        until: table.until,
+        of: list("of", &table.of, VALUES_MAX, |queue| name("", queue))?,
+    })
+}
+
+fn condition_of(field: &str, table: Option<&pb::QueueCondition>) -> Check<QueueCondition> {
+    under(field, table, queue_condition)?.map_or_else(|| invalid(field, "must be given"), Ok)
+}
+
+fn overlay(table: &pb::OverlayTable) -> Check<OverlaySpec> {
+    Ok(OverlaySpec {
+        when: condition_of("when", table.when.as_ref())?,
+        needs: under("needs", table.needs.as_ref(), needs)?.map_or_else(|| invalid("needs", "must be given"), Ok)?,
+    })
+}
+
+fn reserve(table: &pb::ReserveTable) -> Check<ReserveSpec> {
+    let skill = under("skill", table.skill.as_ref(), need)?.map_or_else(|| invalid("skill", "must be given"), Ok)?;
+    if !skill.attribute.is_empty() {
+        return invalid("skill.attribute", "a reserve's skill is whole");
+    }
+    Ok(ReserveSpec {
+        name: name("name", &table.name)?,
+        skill,
+        open: condition_of("open", table.open.as_ref())?,
+    })
+}
+
+fn cap(table: &pb::CapTable) -> Check<CapSpec> {
+    let own = |own: &pb::cap_table::Own| {
+        let most = check::range("waiting_max", own.waiting_max, 1..=WAITING_MAX)?;
+        Ok((value(&own.value).map_err(|no| within("value", no))?, most))
+    };
+    Ok(CapSpec {
+        attribute: name("attribute", &table.attribute)?,
+        waiting_max: check::range("waiting_max", table.waiting_max, 1..=WAITING_MAX)?,
+        own: list("own", &table.own, VALUES_MAX, own)?,
     })
 }
 
@@ -326,12 +442,18 @@ fn effects(table: &pb::Effects) -> Check<Effects> {
         clocks: list("clocks", &table.clocks, CLOCKS_MAX, clock_use)?,
         order: list("order", &table.order, ORDERS_MAX, |&number| order(number))?,
         affinity: under("affinity", table.affinity.as_ref(), affinity)?,
+        owner_keep: table.affinity.as_ref().map_or(Ok(0), |affinity| {
+            millis("affinity.owner_keep_ms", affinity.owner_keep_ms, DURATION)
+        })?,
         offer: under("offer", table.offer.as_ref(), offer)?,
         cost: number("cost", table.cost, 1..=UNITS_MAX)?,
         wrap_up: duration("wrap_up_ms", table.wrap_up_ms)?,
         decline_exclude: duration("decline_exclude_ms", table.decline_exclude_ms)?,
         fits: list("fits", &table.fits, FITS_MAX, fit)?,
         skip_unstaffed: table.skip_unstaffed,
+        overlays: list("overlays", &table.overlays, OVERLAYS_MAX, overlay)?,
+        reserves: list("reserves", &table.reserves, RESERVES_MAX, |reserve| name("", reserve))?,
+        waiting_max: number("waiting_max", table.waiting_max, 1..=WAITING_MAX)?,
     })
 }
 
@@ -343,5 +465,19 @@ fn limits(table: &pb::LimitsTable) -> Check<PolicyLimits> {
         sessions_max: table.sessions_max,
         closed_max: table.closed_max,
         closed_keep: millis("closed_keep_ms", table.closed_keep_ms, DURATION)?,
+        owner_max: table.owner_max,
     })
+}
+
+/// Whether the engine can do what a policy says: nothing is silently left out.
+pub(crate) fn supported(spec: &PolicySpec) -> Check<()> {
+    let asked: [(&str, bool); 2] = [("tables", !spec.tables.is_empty()), ("caps", !spec.caps.is_empty())];
+    match asked.into_iter().find(|&(_, there)| there) {
+        None => Ok(()),
+        Some((field, _)) => Err(Rejection::about(
+            Code::PolicyUnsupported,
+            field,
+            "this engine cannot do it yet: leave it out",
+        )),
+    }
 }

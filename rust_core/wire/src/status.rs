@@ -62,7 +62,7 @@ pub const fn grpc_code(code: Code) -> i32 {
         | Code::TooMany
         | Code::MessageTooLarge
         | Code::PolicyInvalid => grpc::INVALID_ARGUMENT,
-        Code::UnknownMethod => grpc::UNIMPLEMENTED,
+        Code::UnknownMethod | Code::PolicyUnsupported => grpc::UNIMPLEMENTED,
         Code::TicketUnknown
         | Code::AgentUnknown
         | Code::SessionUnknown

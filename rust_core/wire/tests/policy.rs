@@ -1,7 +1,7 @@
 //! Policies: what comes out is what went in; what is wrong is named by its path.
 
 use csroute_engine::Code;
-use csroute_engine::policy::{ClockMode, Condition, Op, StepMoment};
+use csroute_engine::policy::{ClockMode, Condition, Measure, Op, StepMoment};
 use csroute_wire::pb::csroute::v1 as pb;
 use csroute_wire::pb::csroute::v1::condition::{List, Node};
 use csroute_wire::policy;
@@ -97,6 +97,7 @@ fn tables() -> pb::CompiledPolicy {
             hold_ms: 15_000,
             transfer_hold_ms: 60_000,
             needs: needs(&["general"]),
+            owner_keep_ms: 86_400_000,
         }),
         offer: Some(pb::OfferTable {
             ttl_ms: 20_000,
@@ -110,12 +111,19 @@ fn tables() -> pb::CompiledPolicy {
             fit_ms: -5,
         }],
         skip_unstaffed: Some(false),
+        overlays: vec![pb::OverlayTable {
+            when: Some(condition(pb::queue_condition::Measure::Length, 50, 10)),
+            needs: needs(&["general"]),
+        }],
+        reserves: vec!["spare".into()],
+        waiting_max: Some(5000),
     };
     let rule = |name: &str, when, effects| pb::RuleTable {
         name: name.into(),
         why: "R1".into(),
         when,
         effects,
+        dormant: name == "asleep",
     };
     pb::CompiledPolicy {
         format: 1,
@@ -137,11 +145,16 @@ fn tables() -> pb::CompiledPolicy {
             starts: "arrival".into(),
             stops: "first_reply".into(),
             hard: true,
+            unpausable: true,
         }],
         layers: vec![pb::LayerTable {
             name: "who".into(),
             every: false,
-            rules: vec![rule("logistics", Some(when), Some(effects)), rule("other", None, None)],
+            rules: vec![
+                rule("logistics", Some(when.clone()), Some(effects)),
+                rule("asleep", Some(when), None),
+                rule("other", None, None),
+            ],
         }],
         defaults: Some(pb::Effects {
             cost: Some(1),
@@ -157,6 +170,77 @@ fn tables() -> pb::CompiledPolicy {
         short_abandon_ms: 5000,
         answer_target_ms: 20_000,
         skills: vec!["general".into()],
+        tables: vec![pb::HourTable {
+            name: "segment".into(),
+            attribute: "tier".into(),
+            values: vec!["gold".into()],
+            keys_max: 1000,
+        }],
+        families: vec![pb::OpenFamily {
+            name: "brand".into(),
+            keys_max: 500,
+        }],
+        goals: vec![pb::GoalTable {
+            name: "mean".into(),
+            clock: "legal".into(),
+            mean_ms: 90_000,
+            ..pb::GoalTable::default()
+        }],
+        reserves: vec![pb::ReserveTable {
+            name: "spare".into(),
+            skill: Some(need("reserve", 2)),
+            open: Some(condition(pb::queue_condition::Measure::OldestWait, 60_000, 20_000)),
+        }],
+        scenes: vec![
+            scene("surge", &["cost", "steps"], Some(7)),
+            scene("calm", &["cost", "needs"], None),
+        ],
+        caps: vec![pb::CapTable {
+            attribute: "tier".into(),
+            waiting_max: 100,
+            own: vec![pb::cap_table::Own {
+                value: "vip".into(),
+                waiting_max: 200,
+            }],
+        }],
+        cases: 3,
+        ..pb::CompiledPolicy::default()
+    }
+}
+
+fn condition(measure: pb::queue_condition::Measure, over: i64, until: i64) -> pb::QueueCondition {
+    pb::QueueCondition {
+        measure: measure.into(),
+        over,
+        until,
+        of: vec!["logistics".into()],
+    }
+}
+
+/// Changes `who.logistics`, and wakes `who.asleep`.
+fn scene(name: &str, fields: &[&str], cost: Option<u32>) -> pb::SceneTable {
+    let of = |rule: &str| pb::ChangeTable {
+        layer: "who".into(),
+        rule: rule.into(),
+        ..pb::ChangeTable::default()
+    };
+    let effects = pb::Effects {
+        cost,
+        ..pb::Effects::default()
+    };
+    let change = pb::ChangeTable {
+        fields: fields.iter().map(|&field| field.into()).collect(),
+        effects: Some(effects),
+        ..of("logistics")
+    };
+    let wake = pb::ChangeTable {
+        wake: true,
+        ..of("asleep")
+    };
+    pb::SceneTable {
+        name: name.into(),
+        changes: vec![change, wake],
+        ..pb::SceneTable::default()
     }
 }
 
@@ -168,7 +252,7 @@ fn every_field_arrives() {
     assert_eq!(spec.version.to_be_bytes(), hash[..8]);
     assert_eq!(
         (spec.name.as_str(), spec.layers.len(), spec.layers[0].rules.len()),
-        ("night", 1, 2)
+        ("night", 1, 3)
     );
     assert_eq!(
         (spec.lost_grace, spec.suspend, spec.short_abandon, spec.answer_target),
@@ -250,7 +334,7 @@ fn every_field_arrives() {
     let offer = effects.offer.unwrap();
     assert_eq!((offer.ttl, offer.away_on_expiry), (20_000, true));
     assert_eq!((effects.fits[0].skill.level, effects.fits[0].fit), (3, -5));
-    assert_eq!(spec.layers[0].rules[1].when, None);
+    assert_eq!(spec.layers[0].rules[2].when, None);
 }
 
 type Break = fn(&mut pb::CompiledPolicy);
@@ -289,6 +373,24 @@ fn what_is_wrong_is_named() {
         "channels[0].limit": p => p.channels[0].limit = 0;
         "clocks[0].stops": p => p.clocks[0].stops.clear();
         "suspend_ms": p => p.suspend_ms = -1;
+        "tables[0].keys_max": p => p.tables[0].keys_max = 0;
+        "families[0].name": p => p.families[0].name.clear();
+        "goals[0].clock": p => p.goals[0].clock.clear();
+        "reserves[0].skill": p => p.reserves[0].skill = None;
+        "reserves[0].skill.attribute": p => p.reserves[0].skill.get_or_insert_default().attribute = "tier".into();
+        "reserves[0].open": p => p.reserves[0].open = None;
+        "reserves[0].open.until": p => p.reserves[0].open.get_or_insert_default().until = 60_000;
+        "reserves[0].open.over": p => p.reserves[0].open.get_or_insert_default().until = -1;
+        "reserves[0].open.measure": p => p.reserves[0].open.get_or_insert_default().measure = 9;
+        "layers[0].rules[0].effects.overlays[0].needs": p => effects(p).overlays[0].needs = None;
+        "layers[0].rules[0].effects.waiting_max": p => effects(p).waiting_max = Some(0);
+        "layers[0].rules[0].effects.affinity.owner_keep_ms": p => effects(p).affinity.get_or_insert_default().owner_keep_ms = -1;
+        "caps[0].own[0].waiting_max": p => p.caps[0].own[0].waiting_max = 0;
+        "active_scenes[0]": p => p.active_scenes = vec!["gone".into()];
+        "scenes": p => p.scenes[1].name = "surge".into();
+        "scenes[0].name": p => p.scenes[0].name.clear();
+        "scenes[0].changes[0].rule": p => p.scenes[0].changes[0].rule = "gone".into();
+        "scenes[0].changes[0].fields[1]": p => p.scenes[0].changes[0].fields[1] = "colour".into();
         "limits.closed_keep_ms": p => p.limits.get_or_insert_default().closed_keep_ms = i64::MAX;
         "defaults.cost": p => p.defaults.get_or_insert_default().cost = Some(0);
         "layers[0].rules[0].when": p => *when(p) = pb::Condition { node: None };
@@ -317,6 +419,9 @@ fn what_is_wrong_is_named() {
     };
     for (path, broken) in cases {
         let mut tables = tables();
+        if !path.contains("scenes") {
+            tables.scenes.clear(); // they name rules that some of these take away
+        }
         broken(&mut tables);
         let no = policy(&tables.encode_to_vec()).unwrap_err();
         assert_eq!((no.code, no.subject.as_str()), (Code::PolicyInvalid, path), "{no}");
@@ -359,4 +464,52 @@ proptest! {
             prop_assert!(matches!(no.code, Code::Malformed | Code::PolicyInvalid), "{}", no);
         }
     }
+}
+
+#[test]
+fn what_a_queue_or_an_hour_decides_arrives() {
+    let spec = policy(&tables().encode_to_vec()).unwrap();
+    let effects = &spec.layers[0].rules[0].effects;
+    assert_eq!((effects.owner_keep, effects.waiting_max), (86_400_000, Some(5000)));
+    assert_eq!(effects.reserves, ["spare"]);
+    let overlay = &effects.overlays[0];
+    assert_eq!(
+        (overlay.when.measure, overlay.when.over, overlay.when.until),
+        (Measure::Length, 50, 10)
+    );
+    assert_eq!(
+        (&*overlay.when.of, overlay.needs.groups.len()),
+        (&["logistics".into()][..], 1)
+    );
+    let reserve = &spec.reserves[0];
+    assert_eq!(
+        (reserve.skill.skill.as_str(), reserve.skill.level, reserve.open.over),
+        ("reserve", 2, 60_000)
+    );
+    assert_eq!(
+        (spec.tables[0].attribute.as_str(), spec.tables[0].keys_max),
+        ("tier", 1000)
+    );
+    assert_eq!((spec.families[0].keys_max, spec.caps[0].own[0].1), (500, 200));
+    assert_eq!(spec.unpausable, ["legal"]);
+}
+
+/// The cost of `who.logistics`, whether it steps and needs something, and whether `who.asleep` can hold.
+fn under(active: &[&str]) -> (Option<u32>, bool, bool, bool) {
+    let mut now = tables();
+    now.active_scenes = active.iter().map(|&name| name.into()).collect();
+    let spec = policy(&now.encode_to_vec()).unwrap();
+    let rules = &spec.layers[0].rules;
+    let effects = &rules[0].effects;
+    let awake = !matches!(&rules[1].when, Some(Condition::Any(any)) if any.is_empty());
+    (effects.cost, !effects.steps.is_empty(), effects.needs.is_some(), awake)
+}
+
+#[test]
+fn scenes_are_a_set_and_the_later_listed_wins() {
+    assert_eq!(under(&[]), (Some(20), true, true, false));
+    assert_eq!(under(&["surge"]), (Some(7), false, true, true));
+    assert_eq!(under(&["calm"]), (None, true, false, true));
+    assert_eq!(under(&["surge", "calm"]), (None, false, false, true));
+    assert_eq!(under(&["calm", "surge"]), under(&["surge", "calm"]));
 }

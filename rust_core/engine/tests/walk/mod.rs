@@ -9,7 +9,8 @@ use std::sync::Arc;
 use csroute_engine::command::{AgentSpec, Attribute, SkillLevel, Submit, TransferTo};
 use csroute_engine::policy::{
     AffinitySpec, AgentOrder, AttributeSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects, FitSpec,
-    LayerSpec, Need, Needs, OfferSpec, Op, PolicyLimits, PolicySpec, RuleSpec, StepMoment, StepSpec,
+    LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec, PolicyLimits, PolicySpec, QueueCondition, ReserveSpec,
+    RuleSpec, StepMoment, StepSpec,
 };
 use csroute_engine::{Command, Engine, Event, Presence};
 pub use rng::Rng;
@@ -52,6 +53,15 @@ fn rule(name: &str, when: Option<(&str, &str)>, effects: Effects) -> RuleSpec {
         why: "".into(),
         when,
         effects,
+    }
+}
+
+fn condition(measure: Measure, over: i64, until: i64) -> QueueCondition {
+    QueueCondition {
+        measure,
+        over,
+        until,
+        of: vec![],
     }
 }
 
@@ -106,6 +116,13 @@ pub fn policy(which: u64) -> PolicySpec {
         ][which as usize]
             .clone(),
         skip_unstaffed: Some(which == 2),
+        overlays: vec![OverlaySpec {
+            when: condition(Measure::Length, 3, 1),
+            needs: needs(&[&[("b", 1), ("c", 1)]]),
+        }],
+        reserves: vec!["spare".into()],
+        owner_keep: 150,
+        waiting_max: Some(20),
         slope_milli: Some(if which == 1 { 2500 } else { 1000 }),
         ..Effects::default()
     };
@@ -247,6 +264,12 @@ pub fn policy(which: u64) -> PolicySpec {
         suspend: 70,
         short_abandon: 10,
         answer_target: 60,
+        reserves: vec![ReserveSpec {
+            name: "spare".into(),
+            skill: need("d", 1),
+            open: condition(Measure::OldestWait, 40, 10),
+        }],
+        ..PolicySpec::default()
     }
 }
 

@@ -1,0 +1,231 @@
+"""Scenes, variants, tables of the hour, reserves: what each comes to, and that the tables say the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import chain, combinations
+from typing import Literal
+
+import pytest
+
+from csroute import Router
+from csroute import Ticket as Sent
+from csroute.policy import *
+from csroute.policy.evaluate import classify, wait
+from csroute.policy.switch import SceneError, resolved, switch
+from csroute.presets import double11
+from csroute.v1 import policy_pb2 as pb
+
+
+class Ticket(Attributes):
+    channel: Attr[Literal["chat", "phone"]]
+    customer: Attr[str] = optional()
+    topic: Attr[Literal["order", "parcel"]] = optional()
+    tier: Attr[Literal["vip", "ordinary"]] = optional()
+    merchant: Attr[str] = optional()
+
+
+class S(Skills):
+    general: Skill
+    parcels: Skill
+    senior: Skill
+    spare: Skill
+    brand: Family[str] = family(keys_max=100)
+
+
+class Clocks:
+    legal = Clock(starts="arrival", stops="first_reply", hard=True)
+    reply = Clock(starts="arrival", stops="first_reply")
+
+
+class Hour(Tables):
+    segment: Table[Literal["gold", "plain"]] = looked_up(Ticket.merchant, keys_max=1000)
+
+
+class Reserves:
+    spare = Reserve(S.spare, open=oldest_wait(over=seconds(60), until=seconds(20)))
+    elite = Reserve(S.senior.at_least(4), open=queue_length(over=50, until=10, of=lambda: [Who.parcels]))
+
+
+CROWDED = queue_length(over=100, until=50)
+
+
+class Who(Layer):
+    crisis = Rule(Ticket.topic.present(), needs=S.senior, dormant=True, why="all that is about something")
+    parcels: Rule = Rule(
+        Ticket.topic.is_("parcel"),
+        needs=S.parcels,
+        reserves=[Reserves.spare],
+        overlays=[While(CROWDED, needs=S.parcels | S.general)],
+        waiting_max=5000,
+    )
+    everyone = Otherwise(needs=S.general)
+
+
+class Rank(Layer, every=True):
+    vip = Rule(Ticket.tier.is_("vip"), head_start=seconds(60))
+    gold = Rule(Hour.segment.is_("gold"), head_start=seconds(30))
+    ordinary = Otherwise()
+
+
+class Law(Layer):
+    everyone = Otherwise(clocks=[Clocks.legal.within(minutes(3))])
+
+
+class Scenes:
+    surge = Scene(
+        change(Who.parcels, needs=S.parcels | S.senior, steps=[After(seconds(5), alert="lead")]),
+        change(Rank.vip, head_start=None),
+        why="many come",
+        dates=Dates(starts=datetime(2024, 11, 11, tzinfo=timezone(timedelta(hours=8)))),
+    )
+    crisis = Scene(wake(Who.crisis), change(Who.parcels, needs=S.senior))
+    fast = Scene(change(Rank.vip, urgency=ageing(1, head_start=seconds(90))))
+
+
+policy = Policy(
+    "shop",
+    attributes=Ticket,
+    skills=S,
+    clocks=Clocks,
+    layers=[Who, Rank, Law],
+    channels={"chat": Channel(cost=20, limit=5), "phone": Channel(cost=100, limit=1)},
+    reserves=Reserves,
+    scenes=Scenes,
+    tables=Hour,
+    defaults=Otherwise(reserves=[Reserves.elite]),
+)
+PARCEL, VIP = Ticket(channel="chat", topic="parcel"), Ticket(channel="chat", tier="vip")
+
+
+def test_a_scene_replaces_whole_fields_and_nothing_else() -> None:
+    calm, surge = classify(policy, PARCEL), classify(policy.under(Scenes.surge), PARCEL)
+    assert str(calm.needs[0]) == "parcels"
+    assert str(surge.needs[0]) == "parcels | senior"
+    assert (len(calm.steps), len(surge.steps)) == (0, 1)
+    assert (calm.reserves, surge.reserves) == (("spare",), ("spare",))
+    assert classify(policy.under(Scenes.surge), VIP).head_start_ms == 0
+    assert classify(policy.under(Scenes.fast), VIP).head_start_ms == 90_000
+    assert classify(policy, VIP).head_start_ms == 60_000
+
+
+def test_a_dormant_rule_sleeps_until_it_is_woken() -> None:
+    assert classify(policy, PARCEL).queue == "parcels"
+    assert classify(policy.under(Scenes.crisis), PARCEL).queue == "crisis"
+    assert classify(policy.under(), PARCEL).queue == "parcels"
+
+
+def test_scenes_are_a_set_and_the_later_listed_wins() -> None:
+    both = policy.under(Scenes.surge, Scenes.fast)
+    assert both.compile() == policy.under(Scenes.fast, Scenes.surge).compile()
+    assert classify(both, VIP).head_start_ms == 90_000
+    assert both.under().compile() == policy.compile()
+
+
+def test_the_bytes_are_switched_as_the_policy_is() -> None:
+    for scenes in chain.from_iterable(combinations(policy.declared_scenes(), size) for size in range(4)):
+        names = [scene.name for scene in scenes]
+        assert switch(policy.compile(), names) == policy.under(*scenes).compile()
+        assert switch(switch(policy.compile(), ["crisis"]), names) == policy.under(*scenes).compile()
+    with pytest.raises(SceneError, match="shop has no scene 'nihgt': it has surge, crisis, fast"):
+        switch(policy.compile(), ["nihgt"])
+
+
+def test_what_is_resolved_is_what_a_policy_without_scenes_would_be() -> None:
+    now = resolved(pb.CompiledPolicy.FromString(policy.under(Scenes.surge, Scenes.crisis).compile()))
+    crisis, parcels, _ = now.layers[0].rules
+    assert not crisis.dormant
+    assert parcels.effects.needs.groups[0].any_of[0].skill == "senior"
+    assert parcels.effects.steps[0].alert == "lead"
+    assert parcels.effects.waiting_max == 5000
+    assert now.layers[1].rules[0].effects.head_start_ms == 0
+
+
+def test_a_variant_has_its_changes_for_good() -> None:
+    shop = policy.but(change(Rank.vip, head_start=minutes(2)), name="shop-x")
+    assert classify(shop, VIP).head_start_ms == 120_000
+    tables = pb.CompiledPolicy.FromString(shop.compile())
+    assert (tables.name, tables.layers[1].rules[0].effects.head_start_ms) == ("shop-x", 120_000)
+    assert classify(shop.under(Scenes.surge), VIP).head_start_ms == 0
+    assert classify(shop.but(change(Rank.vip, head_start=None), name="y"), VIP).head_start_ms == 0
+
+
+def test_dates_say_their_offset() -> None:
+    tables = pb.CompiledPolicy.FromString(policy.compile())
+    assert tables.scenes[0].starts_us == int(datetime(2024, 11, 10, 16, tzinfo=UTC).timestamp()) * 1_000_000
+    with pytest.raises(ValueError, match="without its offset"):
+        Dates(starts=datetime(2024, 11, 11))  # noqa: DTZ001 - that is the mistake
+    with pytest.raises(ValueError, match="not after it starts"):
+        Dates(starts=datetime(2024, 11, 11, tzinfo=UTC), ends=datetime(2024, 11, 11, tzinfo=UTC))
+
+
+def test_a_table_of_the_hour_is_read_like_an_attribute() -> None:
+    acme, other = Ticket(channel="chat", merchant="acme"), Ticket(channel="chat", merchant="zeta")
+    hour = {Hour.segment: {"acme": "gold"}}
+    assert classify(policy, acme, hour=hour).head_start_ms == 30_000
+    assert classify(policy, acme).head_start_ms == 0
+    assert classify(policy, other, hour=hour).head_start_ms == 0
+    assert classify(policy, PARCEL, hour=hour).head_start_ms == 0
+    policy.case(acme, hour=hour).gets(Rank.gold)
+    assert [found for found in policy.check() if not found.warning] == []
+    policy.cases.clear()
+
+
+def test_a_reserve_is_kept_from_every_class_until_released_to_those_that_name_it() -> None:
+    spare, elite = {"general": 1, "parcels": 1, "spare": 1}, {"general": 1, "parcels": 1, "senior": 4}
+    parcel = wait(policy, PARCEL, seconds(0))
+    assert not parcel.needs.met_by(spare)
+    assert not parcel.needs.met_by(elite)
+    assert parcel.needs.met_by({"parcels": 1, "senior": 3})
+    assert wait(policy, PARCEL, seconds(0), released={"spare"}).needs.met_by(spare)
+    assert not wait(policy, VIP, seconds(0), released={"spare"}).needs.met_by(spare)
+    assert wait(policy, VIP, seconds(0), released={"elite"}).needs.met_by(elite)  # by the defaults
+    assert not wait(policy, PARCEL, seconds(0), released={"elite"}).needs.met_by(elite)
+
+
+def test_an_overlay_stands_over_the_steps_while_its_queue_is_full() -> None:
+    anyone = {"general": 1}
+    assert not wait(policy, PARCEL, seconds(0)).needs.met_by(anyone)
+    assert wait(policy, PARCEL, seconds(0), full={CROWDED}).needs.met_by(anyone)
+
+
+def test_the_tables_carry_what_queues_and_hours_decide() -> None:
+    tables = pb.CompiledPolicy.FromString(policy.compile())
+    parcels = tables.layers[0].rules[1].effects
+    assert (parcels.overlays[0].when.over, parcels.overlays[0].when.until) == (100, 50)
+    assert (list(parcels.reserves), parcels.waiting_max) == (["spare"], 5000)
+    assert [(each.name, each.skill.level, list(each.open.of)) for each in tables.reserves] == [
+        ("spare", 1, []),
+        ("elite", 4, ["parcels"]),
+    ]
+    assert (tables.tables[0].attribute, tables.families[0].keys_max) == ("merchant", 100)
+
+
+def test_conditions_and_reserves_read_well() -> None:
+    assert str(Reserves.spare.open) == "oldest wait from 1 min until 20 s"
+    assert str(Reserves.elite.open) == "tickets waiting of parcels from 50 until 10"
+
+
+def test_what_is_applied_states_cases() -> None:
+    assert [str(found.message) for found in policy.check(applying=True) if not found.warning] == [
+        "there are none, and a policy that is applied has some: say at least one thing that must hold: shop.case(…).gets(…)"
+    ]
+    assert double11.policy.check(applying=True) == []
+
+
+def test_the_router_switches_scenes_on_and_off() -> None:
+    router = Router(double11.policy, clock="virtual")
+    chat = {"kind": "emergency"}
+    router.route(Sent("t1", "chat", attributes=chat))
+    assert router.get_ticket("t1").queue == "general"
+    router.install(double11.policy.under(double11.Scenes.hotline), reclassify=True)
+    assert router.get_ticket("t1").queue == "emergency"
+    router.install(double11.policy, reclassify=True)
+    assert router.get_ticket("t1").queue == "general"
+
+
+@pytest.mark.parametrize("scene", double11.policy.declared_scenes(), ids=lambda scene: scene.name)
+def test_every_scene_of_the_night_can_be_installed(scene: Scene) -> None:
+    assert scene.why
+    router = Router(double11.policy.under(scene), clock="virtual")
+    assert router.route(Sent("t1", "phone", attributes={"tier": "vip"})).state.name == "WAITING"
