@@ -153,6 +153,8 @@ pub struct Engine {
     owners: owners::Owners,
     /// Tickets scheduled, waiting or suspended, by queue.
     lined: Vec<u32>,
+    /// Policies still to follow by themselves, in time order.
+    later: std::collections::VecDeque<policy::Later>,
     /// A state is being restored.
     loading: bool,
 
@@ -215,6 +217,7 @@ impl Engine {
             conditions: conditions::Conditions::default(),
             owners: owners::Owners::default(),
             lined: Vec::new(),
+            later: std::collections::VecDeque::new(),
             loading: false,
             tickets: Slab::default(),
             matches: Slab::default(),

@@ -136,6 +136,7 @@ fn start() -> Bench {
         &pb::InstallPolicyRequest {
             policy,
             reclassify: false,
+            ..pb::InstallPolicyRequest::default()
         },
     );
     bench.one(

@@ -90,6 +90,7 @@ impl Bench {
             &pb::InstallPolicyRequest {
                 policy,
                 reclassify: false,
+                ..pb::InstallPolicyRequest::default()
             },
         );
         bench
