@@ -486,6 +486,10 @@ def random_command(draw: Draw, policies: Sequence[bytes], grid_us: int = 1) -> C
     at_us = -(-random_time(draw) // grid_us) * grid_us
     if (draw.oracle.policy is None and maybe(draw.rng, 0.8)) or maybe(draw.rng, 0.01):
         request = policy_pb2.InstallPolicyRequest(policy=draw.rng.choice(policies), reclassify=maybe(draw.rng, 0.5))
+        later_us = at_us
+        for _ in range(draw.rng.choice([0, 0, 1, 2])):
+            later_us += draw.rng.choice([1, 500_000, SECOND_US, 4 * SECOND_US])
+            request.later.add(at_us=later_us, policy=draw.rng.choice(policies), reclassify=maybe(draw.rng, 0.5))
         return Command(at_us, "InstallPolicy", request)
     states = {ticket.state for ticket in draw.oracle.tickets.values()}
     _, method, make = COMMANDS[draw.rng.choice(WEIGHTED)]

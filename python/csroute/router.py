@@ -294,9 +294,21 @@ class Router:
         """Takes no new tickets, or takes them again. Returns how many have not ended."""
         return self._call("Drain", admin_pb2.DrainRequest(on=on), admin_pb2.DrainReply).open_tickets
 
-    def install(self, policy: PolicySource, *, reclassify: bool = False) -> int:
-        """Installs a policy; with `reclassify` tickets that wait are classified again. Returns its version."""
+    def install(
+        self,
+        policy: PolicySource,
+        *,
+        reclassify: bool = False,
+        later: Iterable[tuple[datetime | int, PolicySource]] = (),
+    ) -> int:
+        """Installs a policy; with `reclassify` tickets that wait are classified again. Returns its version.
+
+        `later`: policies that follow by themselves, each with its time (a datetime, or Unix µs), rising, at most 8: how
+        an override ends by itself. Another install drops those still to come.
+        """
         request = policy_pb2.InstallPolicyRequest(policy=policy_bytes(policy), reclassify=reclassify)
+        for at, source in later:
+            request.later.add(at_us=_unix_us(at), policy=policy_bytes(source), reclassify=reclassify)
         return self._call("InstallPolicy", request, policy_pb2.InstallPolicyReply).policy_version
 
     def stats(self, *, with_state_hash: bool = False) -> Stats:

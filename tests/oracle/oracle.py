@@ -12,13 +12,14 @@ OracleRejection: SESSION_UNKNOWN
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from csroute.v1 import agent_pb2, policy_pb2, ticket_pb2
 
 from .commands import Answer, Commands
 from .router import OracleRejection
-from .state import CLOSED, ENDED, HELD, OFFERED, SCHEDULED, SUSPENDED, WAITING, WRAPPING, Clock, Ticket
+from .state import CLOSED, ENDED, HELD, OFFERED, SCHEDULED, SUSPENDED, WAITING, WRAPPING, Clock, Ticket, ceil_ms
 
 __all__ = ["Oracle"]
 
@@ -62,7 +63,11 @@ class Oracle(Commands):
         """One command, by its RPC's name, at this time; OracleRejection."""
         self.begin(now_us)
         if method == "InstallPolicy":
+            self.later.clear()
             reclassified = self.install(request.policy, request.reclassify)
+            for each in request.later:
+                install = partial(self.install, each.policy, each.reclassify)
+                self.later.append((ceil_ms(max(each.at_us, now_us)), install))
             self.settle()
             reply = policy_pb2.InstallPolicyReply(reclassified=reclassified, sequence=len(self.events))
             reply.policy_version = self.current_policy.version

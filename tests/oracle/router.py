@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from csroute.v1 import event_pb2 as pb
@@ -57,6 +58,8 @@ class Router:
         # Queue conditions that are on; who is remembered for a customer, in order of renewal.
         self.on: set[Condition] = set()
         self.owners: dict[str, tuple[Agent, int]] = {}
+        # Policies that follow by themselves: when, and their installing.
+        self.later: list[tuple[int, Callable[[], object]]] = []
         # While catching up in `resume`: no offer ends before this.
         self.not_before_us = 0
 

@@ -13,9 +13,9 @@ from .state import ENDED, OFFERED, SCHEDULED, SUSPENDED, WAITING, WRAPPING, Cloc
 
 __all__ = ["Timers"]
 
-KINDS = range(14)
+KINDS = range(15)
 LEASE, LOST_AGENT, OFFER, WRAP_UP, ARRIVAL, SUSPENSION, EXCLUSION, HOLD, STEP, CONDITION = KINDS[:10]
-WARNING, BREACH, OWNER, FORGETTING = KINDS[10:]
+WARNING, BREACH, OWNER, FORGETTING, LATER = KINDS[10:]
 # (due, kind, sequence, index), what happens then.
 Timer = tuple[tuple[int, int, int, int], Callable[[], object]]
 
@@ -85,6 +85,8 @@ class Timers(Settling):
                 add(due_us, kind, ticket.sequence, index, fire)
         fulls = [self.full_at_us(each) for each in self.known_conditions() - self.on]
         add(min((at for at in fulls if at is not None), default=None), CONDITION, 0, 0, lambda: None)
+        if self.later:
+            add(self.later[0][0], LATER, 0, 0, self.follow)
         for place, (customer, (_, due_us)) in enumerate(self.owners.items()):
             add(due_us, OWNER, place, 0, partial(self.owners.pop, customer))
         return timers
@@ -122,6 +124,11 @@ class Timers(Settling):
                     due_us = max(self.breach_due_us(ticket, name), ceil_ms(clock.armed_us))
                     timers.append((due_us, BREACH, place, partial(self.breach, ticket, name)))
         return timers
+
+    def follow(self) -> None:
+        """A policy's time has come."""
+        _, install = self.later.pop(0)
+        install()
 
     def warn(self, ticket: Ticket, name: str, point: int) -> None:
         ticket.clocks[name].warned.add(point)

@@ -8,12 +8,14 @@ from typing import Literal
 
 import pytest
 
-from csroute import Router
+from csroute import AgentSpec, Router
 from csroute import Ticket as Sent
+from csroute.errors import RejectedError
 from csroute.policy import *
 from csroute.policy.evaluate import classify, wait
 from csroute.policy.switch import SceneError, resolved, switch
 from csroute.presets import double11
+from csroute.types import ConditionTurned, Measure
 from csroute.v1 import policy_pb2 as pb
 
 
@@ -229,3 +231,124 @@ def test_every_scene_of_the_night_can_be_installed(scene: Scene) -> None:
     assert scene.why
     router = Router(double11.policy.under(scene), clock="virtual")
     assert router.route(Sent("t1", "phone", attributes={"tier": "vip"})).state.name == "WAITING"
+
+
+def test_what_the_engine_cannot_do_it_refuses_by_name() -> None:
+    for said, field in ((policy, "tables"), (capped(), "caps")):
+        with pytest.raises(RejectedError, match="this engine cannot do it yet") as no:
+            Router(said, clock="virtual")
+        assert (no.value.name, no.value.subject) == ("POLICY_UNSUPPORTED", f"policy.{field}")
+
+
+def capped() -> Policy:
+    return Policy(
+        "capped",
+        attributes=Ticket,
+        skills=S,
+        layers=[type("Who", (Layer,), {"everyone": Otherwise()})],
+        channels=CHANNELS,
+        limits=Limits(caps=[Cap(Ticket.merchant, waiting_max=5)]),
+    )
+
+
+def surging() -> Policy:
+    """Overlays, reserves, bounded queues and a clock that does not pause, without the tables."""
+    return Policy(
+        "surging",
+        attributes=Ticket,
+        skills=S,
+        clocks=Steady,
+        layers=[Surge],
+        channels=CHANNELS,
+        reserves=SurgeReserves,
+    )
+
+
+CHANNELS = {"chat": Channel(cost=20, limit=5), "phone": Channel(cost=100, limit=1)}
+
+
+class Steady:
+    legal = Clock(starts="arrival", stops="first_reply", hard=True, pausable=False)
+
+
+class SurgeReserves:
+    elite = Reserve(S.senior, open=queue_length(over=3, until=1))
+
+
+class Surge(Layer):
+    parcels = Rule(
+        Ticket.topic.is_("parcel"),
+        needs=S.parcels,
+        clocks=[Steady.legal.within(minutes(3))],
+        overlays=[While(queue_length(over=2, until=1), needs=S.parcels | S.general)],
+        waiting_max=4,
+    )
+    everyone = Otherwise(needs=S.parcels, reserves=[SurgeReserves.elite])
+
+
+def desk(said: Policy, **agents: dict[str, int]) -> Router:
+    router = Router(said, clock="virtual")
+    router.open_session("desk", lease_ms=3_600_000)
+    router.upsert_agents(AgentSpec(name, skills=skills) for name, skills in agents.items())
+    for name in agents:
+        router.login("desk", name)
+    return router
+
+
+def test_an_overlay_opens_a_full_queue_to_others_and_closes_it_again() -> None:
+    router = desk(surging(), ana={"general": 1})
+    parcel = {"topic": "parcel"}
+    assert router.route(Sent("t1", "phone", attributes=parcel)).agent == ""
+    router.route(Sent("t2", "phone", attributes=parcel))  # two wait: others may help
+    assert (router.get_ticket("t1").agent, router.get_ticket("t2").agent) == ("ana", "")
+    turned = [event.kind for event in router.events() if isinstance(event.kind, ConditionTurned)]
+    assert [(kind.queues, kind.measure, kind.on) for kind in turned] == [
+        (("parcels",), Measure.LENGTH, True),
+        (("parcels",), Measure.LENGTH, False),
+    ]
+    router.complete("t1", 1)
+    assert router.get_ticket("t2").agent == ""
+
+
+def test_a_reserve_opens_to_those_that_name_it_and_to_nobody_else() -> None:
+    router = desk(surging(), eve={"parcels": 1, "senior": 1})
+    for number in range(3):
+        router.route(Sent(f"p{number}", "chat", attributes={"topic": "parcel"}))
+    assert {router.get_ticket(f"p{number}").agent for number in range(3)} == {""}
+    for number in range(3):
+        router.route(Sent(f"t{number}", "chat"))
+    assert [router.get_ticket(f"t{number}").agent for number in range(3)] == ["eve"] * 3  # read again when none is left
+    assert router.route(Sent("t3", "chat")).agent == ""
+    assert router.explain("t3").none_of == ("senior",)
+
+
+def test_a_queue_has_a_bound_of_its_own() -> None:
+    router = desk(surging())
+    for number in range(4):
+        router.route(Sent(f"p{number}", "chat", attributes={"topic": "parcel"}))
+    with pytest.raises(RejectedError) as no:
+        router.route(Sent("p4", "chat", attributes={"topic": "parcel"}))
+    assert (no.value.name, no.value.subject, no.value.retry_after_ms) == ("WAITING_FULL", "parcels", 1000)
+    router.route(Sent("t1", "chat"))
+    router.cancel("p0")
+    router.route(Sent("p4", "chat", attributes={"topic": "parcel"}))
+
+
+def test_a_clock_that_never_pauses() -> None:
+    router = desk(surging())
+    router.route(Sent("p1", "chat", attributes={"topic": "parcel"}))
+    with pytest.raises(RejectedError) as no:
+        router.pause_clock("p1", "legal")
+    assert no.value.name == "WRONG_STATE"
+
+
+def test_an_open_family_has_a_bound_of_its_own() -> None:
+    router = Router(surging(), clock="virtual")
+    router.upsert_agents(AgentSpec(f"a{number}", skills={f"brand[b{number}]": 1}) for number in range(100))
+    (refused,) = router.upsert_agents([AgentSpec("more", skills={"brand[b100]": 1})])
+    assert isinstance(refused, RejectedError)
+    assert (refused.name, refused.subject) == ("SKILLS_FULL", "brand[b100]")
+    router.upsert_agents([AgentSpec("again", skills={"brand[b7]": 2, "general": 1})])
+    twin = Router(surging(), clock="virtual")
+    twin.restore(router.snapshot())
+    assert twin.state_hash == router.state_hash

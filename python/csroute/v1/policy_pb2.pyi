@@ -1220,23 +1220,58 @@ class InstallPolicyRequest(_message.Message):
 
     POLICY_FIELD_NUMBER: _builtins.int
     RECLASSIFY_FIELD_NUMBER: _builtins.int
+    LATER_FIELD_NUMBER: _builtins.int
     policy: _builtins.bytes
     """A CompiledPolicy's bytes."""
     reclassify: _builtins.bool
     """Tickets that wait are classified again; else they keep their class until they leave."""
+    @_builtins.property
+    def later(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaterPolicy]:
+        """What follows by itself: an override that ends, a scene's or a policy's date. At most 8, their times rising. Another
+        install drops what was still to follow.
+        """
+
     def __init__(
         self,
         *,
         policy: _builtins.bytes = ...,
         reclassify: _builtins.bool = ...,
+        later: _abc.Iterable[Global___LaterPolicy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "reclassify", b"reclassify"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["later", b"later", "policy", b"policy", "reclassify", b"reclassify"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InstallPolicyRequest: _TypeAlias = InstallPolicyRequest  # noqa: Y015
+
+@_typing.final
+class LaterPolicy(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_US_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    RECLASSIFY_FIELD_NUMBER: _builtins.int
+    at_us: _builtins.int
+    """Unix µs, rounded up to whole ms; past means at once, after this policy."""
+    policy: _builtins.bytes
+    """A CompiledPolicy's bytes."""
+    reclassify: _builtins.bool
+    def __init__(
+        self,
+        *,
+        at_us: _builtins.int = ...,
+        policy: _builtins.bytes = ...,
+        reclassify: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "policy", b"policy", "reclassify", b"reclassify"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LaterPolicy: _TypeAlias = LaterPolicy  # noqa: Y015
 
 @_typing.final
 class InstallPolicyReply(_message.Message):

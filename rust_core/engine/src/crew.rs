@@ -39,12 +39,10 @@ impl Engine {
                 format!("{} agents are there, as many as may be", bounds.agents_max),
             ));
         }
-        let new_names = spec
-            .skills
-            .iter()
-            .filter(|skill| self.skill_names.get(skill.skill).is_none())
-            .count();
-        if self.skill_names.len() + new_names > limits::SKILL_NAMES_MAX {
+        let names = spec.skills.iter().map(|skill| skill.skill);
+        let new_names: Vec<&str> = names.filter(|name| self.skill_names.get(name).is_none()).collect();
+        self.room_in_families(&new_names)?;
+        if self.skill_names.len() + new_names.len() > limits::SKILL_NAMES_MAX {
             return Err(Rejection::about(
                 Code::SkillsFull,
                 spec.id,

@@ -14,7 +14,7 @@ use crate::command::{Presence, TicketState};
 use crate::conditions::Key;
 use crate::event::MatchReason;
 use crate::owners::OwnerImage;
-use crate::policy::PolicySpec;
+use crate::policy::{Later, PolicySpec};
 use crate::ticket::{ClockRun, Ended, Phase, Ticket};
 use crate::view::{ClockStats, QueueStats};
 use crate::{Code, Counters, Engine, Micros, Millis, Rejection};
@@ -43,6 +43,7 @@ pub(crate) struct Image {
     /// Queue conditions that are on, in order.
     pub(crate) conditions_on: Vec<Key>,
     pub(crate) owners: Vec<OwnerImage>,
+    pub(crate) later: Vec<Later>,
     pub(crate) agents: Vec<AgentImage>,
     pub(crate) sessions: Vec<SessionImage>,
     pub(crate) tickets: Vec<TicketImage>,
@@ -300,6 +301,7 @@ impl Engine {
             classes,
             conditions_on: self.conditions.on(),
             owners: self.owners.image(),
+            later: self.later.iter().cloned().collect(),
             agents,
             sessions,
             tickets,

@@ -1,18 +1,67 @@
 //! Installing a policy: one command; nothing is lost, whoever waits keeps their seniority.
 
+use std::collections::BTreeSet;
+use std::iter::once;
 use std::sync::Arc;
 
 use crate::command::{Answer, TicketState};
 use crate::event::{ClassCause, EventKind};
-use crate::policy::PolicySpec;
+use crate::policy::{Later, PolicySpec};
+use crate::soundness::check;
 use crate::tables::Tables;
-use crate::{Code, Engine, Rejection};
+use crate::{Code, Engine, Rejection, round_up};
 
 /// Channel names that one engine may meet over its life: a bit each in an agent's record.
 const CHANNEL_NAMES_MAX: usize = 64;
 
+/// The policy alone.
+fn plain(spec: &Arc<PolicySpec>) -> Arc<PolicySpec> {
+    if spec.later.is_empty() {
+        return Arc::clone(spec);
+    }
+    Arc::new(PolicySpec {
+        later: Vec::new(),
+        ..PolicySpec::clone(spec)
+    })
+}
+
 impl Engine {
+    /// The command: what was to follow the policy before is dropped, what is to follow this one is kept.
     pub(crate) fn install(&mut self, spec: &Arc<PolicySpec>, reclassify: bool) -> Result<Answer, Rejection> {
+        let all: Vec<&PolicySpec> = once(&**spec)
+            .chain(spec.later.iter().map(|later| &later.policy))
+            .collect();
+        self.check_names(&all)?;
+        for (place, later) in spec.later.iter().enumerate() {
+            check(&later.policy).map_err(|no| Rejection {
+                subject: format!("later[{place}]: {}", no.subject),
+                ..no
+            })?;
+        }
+        let later = spec.later.iter().map(|later| Later {
+            at: round_up(later.at.max(self.now)),
+            ..later.clone()
+        });
+        let (later, plain) = (later.collect(), plain(spec));
+        let answer = self.install_now(&plain, reclassify)?;
+        self.later = later;
+        self.timers.due_at(0);
+        Ok(answer)
+    }
+
+    /// A policy's time has come.
+    pub(crate) fn install_later(&mut self) {
+        let Some(later) = self.later.pop_front() else { return };
+        // What ended before goes by the policy before.
+        while self.forget_next().is_some_and(|due| due <= self.now) {
+            self.forget_oldest();
+        }
+        self.forget_owners_due();
+        let installed = self.install_now(&Arc::new(later.policy), later.reclassify);
+        debug_assert!(installed.is_ok(), "it was checked when it was put down");
+    }
+
+    fn install_now(&mut self, spec: &Arc<PolicySpec>, reclassify: bool) -> Result<Answer, Rejection> {
         // The same policy again, or one that tickets still have: the same tables, so the same classes.
         let known = self
             .policy
@@ -23,7 +72,6 @@ impl Engine {
             .find(|tables| tables.spec.version == spec.version)
             .cloned();
         let tables = known.map_or_else(|| Tables::new(Arc::clone(spec)).map(Arc::new), Ok)?;
-        self.check_names(spec)?;
         self.make_current(&tables);
         self.drop_empty_classes();
         self.emit(
@@ -48,22 +96,22 @@ impl Engine {
         })
     }
 
-    fn check_names(&self, spec: &PolicySpec) -> Result<(), Rejection> {
-        let new_channels = spec
-            .channels
+    fn check_names(&self, specs: &[&PolicySpec]) -> Result<(), Rejection> {
+        let channels = specs
             .iter()
-            .filter(|channel| self.channel_names.get(&channel.name).is_none())
-            .count();
-        if self.channel_names.len() + new_channels > CHANNEL_NAMES_MAX {
+            .flat_map(|spec| &spec.channels)
+            .map(|channel| &channel.name);
+        let new_channels: BTreeSet<_> = channels.filter(|name| self.channel_names.get(name).is_none()).collect();
+        if self.channel_names.len() + new_channels.len() > CHANNEL_NAMES_MAX {
             return Err(Rejection::about(
                 Code::PolicyInvalid,
                 "channels",
                 format!("more than {CHANNEL_NAMES_MAX} channel names over all policies"),
             ));
         }
-        let moments = spec.clocks.iter().flat_map(|clock| [&clock.starts, &clock.stops]);
-        let new_moments: std::collections::BTreeSet<_> =
-            moments.filter(|moment| self.moments.get(moment).is_none()).collect();
+        let clocks = specs.iter().flat_map(|spec| &spec.clocks);
+        let moments = clocks.flat_map(|clock| [&clock.starts, &clock.stops]);
+        let new_moments: BTreeSet<_> = moments.filter(|moment| self.moments.get(moment).is_none()).collect();
         if self.moments.len() + new_moments.len() > crate::limits::MOMENTS_MAX {
             return Err(Rejection::about(
                 Code::PolicyInvalid,

@@ -156,6 +156,8 @@ pub struct Engine {
     owners: owners::Owners,
     /// Tickets scheduled, waiting or suspended, by queue.
     lined: Vec<u32>,
+    /// Policies still to follow by themselves, in time order.
+    later: std::collections::VecDeque<policy::Later>,
     /// A state is being restored.
     loading: bool,
 
@@ -218,6 +220,7 @@ impl Engine {
             conditions: conditions::Conditions::default(),
             owners: owners::Owners::default(),
             lined: Vec::new(),
+            later: std::collections::VecDeque::new(),
             loading: false,
             tickets: Slab::default(),
             matches: Slab::default(),
@@ -408,34 +411,34 @@ impl Engine {
                 format!("{} skill names are known, as many as may be", limits::SKILL_NAMES_MAX),
             ));
         }
-        self.room_in_family(name)?;
+        if self.skill_names.get(name).is_none() {
+            self.room_in_families(&[name])?;
+        }
         Ok(self.skill_names.intern(name))
     }
 
-    /// An open family has a bound of its own. What a snapshot brings was let in before.
-    fn room_in_family(&self, name: &str) -> Result<(), Rejection> {
+    /// An open family has a bound of its own: whether names not known yet keep it. What a snapshot brings was let in before.
+    pub(crate) fn room_in_families(&self, new: &[&str]) -> Result<(), Rejection> {
         let families = self.policy.as_ref().map_or(&[][..], |policy| &policy.spec.families);
-        if families.is_empty() || self.loading || self.skill_names.get(name).is_some() {
+        if self.loading {
             return Ok(());
         }
-        let of = |family: &&policy::FamilySpec| {
-            let rest = name.strip_prefix(family.name.as_str());
-            rest.is_some_and(|rest| rest.starts_with('['))
-        };
-        let Some(family) = families.iter().find(of) else {
-            return Ok(());
-        };
-        let prefix = format!("{}[", family.name);
-        let members =
-            (0..self.skill_names.len() as u32).filter(|&number| self.skill_names.name(number).starts_with(&prefix));
-        if members.count() < family.keys_max as usize {
-            return Ok(());
+        for family in families {
+            let member = |name: &str| {
+                let rest = name.strip_prefix(family.name.as_str());
+                rest.is_some_and(|rest| rest.starts_with('['))
+            };
+            let Some(first) = new.iter().copied().find(|name| member(name)) else {
+                continue;
+            };
+            let known = (0..self.skill_names.len() as u32).filter(|&number| member(self.skill_names.name(number)));
+            let more = new.iter().filter(|name| member(name));
+            if known.count() + more.count() > family.keys_max as usize {
+                let message = format!("{} may have {} members, and has them", family.name, family.keys_max);
+                return Err(Rejection::about(Code::SkillsFull, first, message));
+            }
         }
-        let message = format!(
-            "{} members of {} are known, as many as may be",
-            family.keys_max, family.name
-        );
-        Err(Rejection::about(Code::SkillsFull, name, message))
+        Ok(())
     }
 
     pub(crate) fn queue_number(&mut self, name: &SmolStr) -> u32 {

@@ -65,6 +65,8 @@ pub const BOOST_MS_MAX: Millis = 10_000_000_000;
 pub const DURATION_MS_MAX: Millis = 31_536_000_000;
 /// Longest time to live of an offer: an hour.
 pub const OFFER_TTL_MS_MAX: Millis = 3_600_000;
+/// Policies that follow one by themselves.
+pub const LATER_MAX: usize = 8;
 /// Tickets that a queue's bound or condition may name.
 pub const WAITING_MAX: i64 = 100_000_000;
 

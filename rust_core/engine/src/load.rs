@@ -59,6 +59,7 @@ impl Engine {
         }
         let sessions = self.load_sessions(image.sessions);
         let agents = self.load_agents(image.agents, &sessions)?;
+        self.later = image.later.into();
         for owner in image.owners {
             let slot = *agents
                 .get(&owner.agent)

@@ -110,6 +110,11 @@ impl Engine {
         }
     }
 
+    /// Another policy comes at `now`: what is due now is over.
+    pub(crate) fn forget_owners_due(&mut self) {
+        self.owners.forget_before(self.now + 1);
+    }
+
     /// The agent remembered for a ticket's customer, where its class wants that.
     pub(crate) fn owner_of(&mut self, key: u32) -> Option<AgentRef> {
         let ticket = &self.tickets[key];

@@ -27,6 +27,17 @@ pub struct PolicySpec {
     pub caps: Vec<CapSpec>,
     /// Clocks that callers may not pause.
     pub unpausable: Vec<SmolStr>,
+    /// What follows this policy by itself, in time order. No part of the policy: it comes with the install.
+    pub later: Vec<Later>,
+}
+
+/// A policy that is installed by itself at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Later {
+    pub at: i64,
+    pub policy: PolicySpec,
+    pub reclassify: bool,
 }
 
 /// The hour's facts: read like an attribute, by the value of another.

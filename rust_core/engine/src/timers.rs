@@ -27,6 +27,8 @@ pub(crate) mod kind {
     pub(crate) const CONDITION: u8 = 9;
     pub(crate) const WARNING: u8 = 10;
     pub(crate) const BREACH: u8 = 11;
+    /// After owners and forgetting, which raise no events and have no turn of their own here.
+    pub(crate) const LATER: u8 = 14;
 }
 
 /// A ticket's timer: (due ms, kind, index).
@@ -190,6 +192,7 @@ impl Engine {
             timers.others.first().map(|other| other.0),
             forgetting,
             self.conditions.due().map(|due| due / 1000),
+            self.later.front().map(|later| later.at / 1000),
         ];
         all.into_iter().flatten().min().map(|ms| (ms * 1000).max(self.now))
     }
@@ -212,12 +215,15 @@ impl Engine {
         self.timers.catching_up = true;
         loop {
             let other = self.timers.others.first().copied().filter(|other| other.0 <= until_ms);
-            let condition_ms = self.conditions.due().map(|due| due / 1000).filter(|ms| *ms <= until_ms);
+            // Neither a ticket's, an agent's nor a session's: a condition that fills, a policy that follows.
+            let condition = self.conditions.due().map(|due| (due / 1000, kind::CONDITION));
+            let later = self.later.front().map(|later| (later.at / 1000, kind::LATER));
+            let own = condition.into_iter().chain(later).min().filter(|own| own.0 <= until_ms);
             // Tickets looked at too early go back into the wheel: then the next in it is looked at.
             while self.timers.current.is_empty() {
                 let limit = other
                     .map_or(until_ms, |other| other.0)
-                    .min(condition_ms.unwrap_or(until_ms));
+                    .min(own.map_or(until_ms, |own| own.0));
                 let Some(ms) = self.timers.wheel.take_next(limit, &mut keys) else {
                     break;
                 };
@@ -231,8 +237,8 @@ impl Engine {
                 Some(other) => Some((other.0, other.1)),
                 None => (self.timers.current.peek()).map(|Reverse(timer)| (self.timers.current_ms, timer.0)),
             };
-            let condition = condition_ms.filter(|&ms| next.is_none_or(|next| (ms, kind::CONDITION) < next));
-            if next.is_none() && condition.is_none() {
+            let own = own.filter(|&own| next.is_none_or(|next| own < next));
+            if next.is_none() && own.is_none() {
                 break;
             }
             if fired == timers_max {
@@ -240,9 +246,11 @@ impl Engine {
                 return Advanced { fired, done: false };
             }
             self.timers.firing = true;
-            if let Some(ms) = condition {
-                // Settling reads it.
+            if let Some((ms, kind)) = own {
                 self.now = self.now.max(ms * 1000);
+                if kind == kind::LATER {
+                    self.install_later();
+                } // else settling reads it
             } else if let Some(other) = from_others {
                 self.timers.others.remove(&other);
                 self.now = self.now.max(other.0 * 1000);

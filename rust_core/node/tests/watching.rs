@@ -284,6 +284,7 @@ fn a_route_that_waits_is_held_past_an_offer() {
         &pb::InstallPolicyRequest {
             policy,
             reclassify: false,
+            ..pb::InstallPolicyRequest::default()
         },
     );
     bench.agent("ana", "desk", 2);

@@ -155,6 +155,7 @@ fn start(in_flight_max: usize) -> (Node, Answers) {
     let install = pb::InstallPolicyRequest {
         policy: common::policy().encode_to_vec(),
         reclassify: false,
+        ..pb::InstallPolicyRequest::default()
     };
     submit(&node, Method::InstallPolicy, &install, 0);
     answers.wait_for(1);

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use csroute_engine::limits::BATCH_MAX;
+use csroute_engine::limits::{BATCH_MAX, LATER_MAX};
+use csroute_engine::policy::{Later, PolicySpec};
 use csroute_engine::{Code, Command, Event, Rejection};
 use smol_str::SmolStr;
 
@@ -76,10 +77,8 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::Assign => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::assign(m))?),
         Method::Move => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::move_to(m))?),
         Method::InstallPolicy => Request::Write(one(method, bytes, |m: &message::Install<'_>, _| {
-            let policy = Arc::new(crate::policy(m.policy).map_err(|no| within("policy", no))?);
-            supported(&policy).map_err(|no| within("policy", no))?;
             Ok(Item::Plain(Command::InstallPolicy {
-                policy,
+                policy: Arc::new(install(m)?),
                 reclassify: m.reclassify,
             }))
         })?),
@@ -341,4 +340,30 @@ impl Watch {
             || self.sources.contains(&event.source)
             || self.queues.contains(&event.queue)
     }
+}
+
+/// A policy to install, and those that follow it.
+fn install(message: &message::Install<'_>) -> Check<PolicySpec> {
+    let read = |bytes: &[u8]| {
+        let spec = crate::policy(bytes).map_err(|no| within("policy", no))?;
+        supported(&spec).map_err(|no| within("policy", no))?;
+        Ok(spec)
+    };
+    let mut spec = read(message.policy)?;
+    let mut before = 0;
+    check::at_most("later", message.later.more, LATER_MAX)?;
+    for (place, later) in message.later.items.iter().enumerate() {
+        let field = format!("later[{place}]");
+        if later.at_us <= before {
+            let message = "their times rise, each later than the one before";
+            return Err(Rejection::about(Code::OutOfRange, format!("{field}.at_us"), message));
+        }
+        before = later.at_us;
+        spec.later.push(Later {
+            at: later.at_us,
+            policy: read(later.policy).map_err(|no| within(&field, no))?,
+            reclassify: later.reclassify,
+        });
+    }
+    Ok(spec)
 }

@@ -2,7 +2,7 @@
 //! a struct. What a list holds beyond its bound is read and dropped; the checks in `decode` then refuse it.
 
 use csroute_engine::limits::{
-    AGENT_SKILLS_MAX, CHANNELS_MAX, EXCLUDED_MAX, GROUP_SKILLS_MAX, GROUPS_MAX, TICKET_ATTRIBUTES_MAX,
+    AGENT_SKILLS_MAX, CHANNELS_MAX, EXCLUDED_MAX, GROUP_SKILLS_MAX, GROUPS_MAX, LATER_MAX, TICKET_ATTRIBUTES_MAX,
     TICKET_SKILLS_MAX,
 };
 
@@ -78,7 +78,8 @@ messages! {
     EndWrapUp { 1 ticket: &'a str, 2 attempt: u32, }
     AnyOf { 1 skills: Repeated<SkillLevel<'a>, GROUP_SKILLS_MAX>, }
     Requirement { 1 needs: Repeated<AnyOf<'a>, GROUPS_MAX>, 2 none_of: Repeated<SkillLevel<'a>, GROUP_SKILLS_MAX>, }
-    Install { 1 policy: &'a [u8], 2 reclassify: bool, }
+    Later { 1 at_us: i64, 2 policy: &'a [u8], 3 reclassify: bool, }
+    Install { 1 policy: &'a [u8], 2 reclassify: bool, 3 later: Repeated<Later<'a>, LATER_MAX>, }
     ListTickets {
         1 states: Numbers<FILTER_MAX>,
         2 queue: &'a str,

@@ -141,6 +141,7 @@ fn whole(tables: &pb::CompiledPolicy) -> Check<PolicySpec> {
         reserves: list("reserves", &tables.reserves, RESERVES_MAX, reserve)?,
         caps: list("caps", &tables.caps, CAPS_MAX, cap)?,
         unpausable: unpausable.map(|clock| SmolStr::new(&clock.name)).collect(),
+        later: vec![],
     })
 }
 

@@ -83,6 +83,7 @@ impl Door {
         let install = pb::InstallPolicyRequest {
             policy: policy.encode_to_vec(),
             reclassify: false,
+            ..pb::InstallPolicyRequest::default()
         };
         let installed: pb::InstallPolicyReply = door.call(Method::InstallPolicy, &install).unwrap();
         assert_ne!(installed.policy_version, 0);

@@ -59,6 +59,34 @@ fn channel(channel: &str) -> pb::AgentChannel {
     }
 }
 
+/// The least that is a policy.
+fn sound() -> Vec<u8> {
+    let rule = pb::RuleTable {
+        name: "all".into(),
+        ..pb::RuleTable::default()
+    };
+    let layer = pb::LayerTable {
+        name: "who".into(),
+        rules: vec![rule],
+        ..pb::LayerTable::default()
+    };
+    let policy = pb::CompiledPolicy {
+        format: 1,
+        name: "least".into(),
+        layers: vec![layer],
+        ..pb::CompiledPolicy::default()
+    };
+    policy.encode_to_vec()
+}
+
+fn later(at_us: i64, policy: Vec<u8>) -> pb::LaterPolicy {
+    pb::LaterPolicy {
+        at_us,
+        policy,
+        reclassify: false,
+    }
+}
+
 fn needs(groups: Vec<Vec<pb::SkillLevel>>) -> To {
     let needs = groups.into_iter().map(|skills| pb::AnyOf { skills }).collect();
     To::Requirement(pb::Requirement {
@@ -203,6 +231,10 @@ fn each_bad_request_of_an_agents_side_names_its_field() {
         Move: MoveRequest { ticket: "t" } => FieldMissing, "queue";
         InstallPolicy: InstallPolicyRequest {} => PolicyInvalid, "policy.format";
         InstallPolicy: InstallPolicyRequest { policy: [0xff] } => Malformed, "policy";
+        InstallPolicy: InstallPolicyRequest { policy: sound(), later: vec![later(0, sound())] } => OutOfRange, "later[0].at_us";
+        InstallPolicy: InstallPolicyRequest { policy: sound(), later: vec![later(5, sound()), later(5, sound())] } => OutOfRange, "later[1].at_us";
+        InstallPolicy: InstallPolicyRequest { policy: sound(), later: vec![later(5, vec![])] } => PolicyInvalid, "later[0].policy.format";
+        InstallPolicy: InstallPolicyRequest { policy: sound(), later: (1..10).map(|at| later(at, sound())).collect::<Vec<_>>() } => TooMany, "later";
         Work: WorkRequest {} => UnknownMethod, "/csroute.v1.AgentService/Work";
     }
 }

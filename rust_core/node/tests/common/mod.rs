@@ -93,6 +93,7 @@ impl Bench {
             &pb::InstallPolicyRequest {
                 policy,
                 reclassify: false,
+                ..pb::InstallPolicyRequest::default()
             },
         );
         bench
