@@ -23,7 +23,7 @@ use csroute_engine::policy::{
     AttributeSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects, LayerSpec, Need, Needs, Op,
     PolicyLimits, PolicySpec, RuleSpec,
 };
-use csroute_engine::{Command, Engine, Event, EventKind, Presence};
+use csroute_engine::{Command, Engine, Event, EventKind, Presence, WARM_MAX};
 use rng::Rng;
 
 const START: i64 = 1_700_000_000_000_000;
@@ -50,6 +50,9 @@ enum Targets {
     /// The same for all: first come, first served.
     Equal,
 }
+
+/// Commands come in batches; the engine is told of a slice of one before it applies it.
+const BLOCK: usize = WARM_MAX;
 
 const BASE: World = World {
     name: "0 waiting",
@@ -190,7 +193,6 @@ struct Bench {
     kinds: Vec<String>,
     next: u64,
     active: Vec<(u64, u32)>,
-    id: String,
     assigned: u64,
 }
 
@@ -261,7 +263,6 @@ impl Bench {
             kinds,
             next: 0,
             active: Vec::new(),
-            id: String::new(),
             assigned: 0,
         };
         // Half of the seats taken; or all of them, and so many waiting.
@@ -298,12 +299,30 @@ impl Bench {
         }
     }
 
+    /// So many submits and completions in turn, as they come in batches: warmed first.
+    fn block(&mut self, pairs: usize) {
+        let picked: Vec<(u64, u32)> = (0..pairs.min(self.active.len())).map(|_| self.pick()).collect();
+        let ids: Vec<String> = picked.iter().map(|&(number, _)| id_of(number)).collect();
+        let new: Vec<String> = (0..pairs as u64).map(|ahead| id_of(self.next + ahead)).collect();
+        self.next += pairs as u64;
+        self.engine.warm(new.iter().map(String::as_str));
+        self.engine.warm(ids.iter().map(String::as_str));
+        for at in 0..pairs {
+            self.submit_as(&new[at]);
+            if let Some(&(_, attempt)) = picked.get(at) {
+                self.complete_as(&ids[at], attempt);
+            }
+        }
+    }
+
     fn submit(&mut self) {
-        use std::fmt::Write;
-        self.now += 3;
-        self.id.clear();
-        write!(self.id, "t{:011}", self.next).expect("room");
+        let id = id_of(self.next);
         self.next += 1;
+        self.submit_as(&id);
+    }
+
+    fn submit_as(&mut self, id: &str) {
+        self.now += 3;
         let kind = &self.kinds[self.rng.below(self.kinds.len() as u64) as usize];
         let attributes = [Attribute {
             name: "kind",
@@ -311,7 +330,7 @@ impl Bench {
             confidence_milli: 1000,
         }];
         let submit = Submit {
-            id: &self.id,
+            id,
             channel: "chat",
             source: "gw",
             attributes: &attributes,
@@ -324,17 +343,21 @@ impl Bench {
         self.hear();
     }
 
-    fn complete(&mut self) {
-        use std::fmt::Write;
-        if self.active.is_empty() {
-            return;
-        }
+    fn pick(&mut self) -> (u64, u32) {
         let at = self.rng.below(self.active.len() as u64) as usize;
-        let (number, attempt) = self.active.swap_remove(at);
-        self.id.clear();
-        write!(self.id, "t{number:011}").expect("room");
+        self.active.swap_remove(at)
+    }
+
+    fn complete(&mut self) {
+        if !self.active.is_empty() {
+            let (number, attempt) = self.pick();
+            self.complete_as(&id_of(number), attempt);
+        }
+    }
+
+    fn complete_as(&mut self, id: &str, attempt: u32) {
         let command = Command::Complete {
-            ticket: &self.id,
+            ticket: id,
             attempt,
             outcome: "",
             context: &[],
@@ -343,6 +366,10 @@ impl Bench {
         self.engine.apply(&command, &mut self.events).expect("it is active");
         self.hear();
     }
+}
+
+fn id_of(number: u64) -> String {
+    format!("t{number:011}")
 }
 
 /// Seconds that this thread ran: other programs on the machine do not count, their cache misses do.
@@ -497,9 +524,8 @@ fn main() {
         let mut rates = Vec::new();
         for round in 0..=rounds {
             let (began, before) = (cpu_s(), bench.assigned);
-            for _ in 0..each {
-                bench.submit();
-                bench.complete();
+            for _ in 0..each / BLOCK as u64 {
+                bench.block(BLOCK);
             }
             // The first round warms up.
             if round > 0 {

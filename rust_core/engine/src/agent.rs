@@ -7,41 +7,43 @@ use smol_str::SmolStr;
 
 use crate::board::ProfileKey;
 use crate::command::{AgentSpec, Presence};
-use crate::heap::{Item, Key};
+use crate::heap::{Item, Key, load_share};
 use crate::policy::AgentOrder;
 use crate::ticket::{AgentRef, NONE};
 use crate::{Code, Engine, Micros, Millis, Rejection};
 
+/// What a decision reads and writes of an agent comes first, in two cache lines side by side.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(crate) struct Agent {
     pub(crate) id: SmolStr,
-    /// From the first upsert.
-    pub(crate) number: u64,
+    pub(crate) profile: u32,
+    pub(crate) capacity: u32,
+    pub(crate) used: u32,
+    pub(crate) presence: Presence,
+    /// The channels for which it counts in the profile's `open`, a bit each.
+    open: u64,
     /// From the first login; 0 before it.
     pub(crate) sequence: u64,
-    /// (skill number, level), as upserted.
-    pub(crate) skills: Vec<(u32, u8)>,
-    pub(crate) capacity: u32,
-    /// As upserted; empty: all of the policy's.
-    pub(crate) channels: Vec<(SmolStr, u32)>,
-    pub(crate) profile: u32,
-    pub(crate) presence: Presence,
-    pub(crate) reason: SmolStr,
     pub(crate) session: Option<u32>,
-    pub(crate) used: u32,
-    /// Tickets held, by channel number.
-    pub(crate) load: SmallVec<[u16; 8]>,
-    pub(crate) idle_since: Micros,
     /// The number of the last assignment; 0: never.
     pub(crate) last_assignment: u64,
+    pub(crate) idle_since: Micros,
+    /// Tickets held, by channel number.
+    pub(crate) load: SmallVec<[u16; 8]>,
     /// Offered, active and wrapping tickets.
     pub(crate) tickets: SmallVec<[u32; 4]>,
     /// Waiting and suspended tickets that prefer this agent.
     pub(crate) preferring: Vec<u32>,
+    /// From the first upsert.
+    pub(crate) number: u64,
     /// End of the lost agent's grace, rounded; 0: not lost.
     pub(crate) lost_until: Micros,
-    /// The channels for which it counts in the profile's `open`, a bit each.
-    open: u64,
+    /// (skill number, level), as upserted.
+    pub(crate) skills: Vec<(u32, u8)>,
+    /// As upserted; empty: all of the policy's.
+    pub(crate) channels: Vec<(SmolStr, u32)>,
+    pub(crate) reason: SmolStr,
 }
 
 impl Agent {
@@ -57,7 +59,7 @@ impl Agent {
         let mut key = [0; 3];
         for (component, order) in key.iter_mut().zip(order) {
             *component = match order {
-                AgentOrder::LeastLoaded => self.used.into(),
+                AgentOrder::LeastLoaded => load_share(self.used, self.capacity),
                 AgentOrder::LongestIdle => self.idle_since,
                 _ => self.last_assignment as i64,
             };
@@ -208,54 +210,47 @@ impl Engine {
 
     /// Brings the board up to date with an agent's load, presence and idleness.
     pub(crate) fn refresh_agent(&mut self, slot: u32) {
-        let agent = &self.agents[slot];
-        let profile_number = agent.profile;
-        let profile = &self.board.profiles[profile_number as usize];
-        let free = agent.presence == Presence::Available && agent.used < profile.key.capacity;
+        let (agent, board) = (&mut self.agents[slot], &mut self.board);
+        let number = agent.profile as usize;
+        let profile = &mut board.profiles[number];
+        let units = profile.key.capacity.saturating_sub(agent.used);
+        let free = agent.presence == Presence::Available && units > 0;
         let mut open = 0u64;
         if free {
-            let units = profile.key.capacity - agent.used;
             for &(channel, limit) in &profile.key.channels {
-                let cost = self.board.channel_costs[channel as usize];
-                if cost > 0 && cost <= units && agent.load(channel) < limit {
-                    open |= 1 << channel;
-                }
+                let cost = board.channel_costs[channel as usize];
+                let opens = cost > 0 && cost <= units && agent.load(channel) < limit;
+                open |= u64::from(opens) << channel;
             }
         }
-        let before = agent.open;
-        let capacity = profile.key.capacity;
-        let items: SmallVec<[Item; 2]> = if free {
-            let item = |order: &SmallVec<[AgentOrder; 3]>| Item {
-                key: agent.key(order),
-                agent: slot,
-                capacity,
-                open,
-            };
-            self.board.orders.iter().map(item).collect()
-        } else {
-            SmallVec::new()
-        };
-        self.board.count_open(profile_number, before, open);
-        self.agents[slot].open = open;
-        let profile = &mut self.board.profiles[profile_number as usize];
+        let before = std::mem::replace(&mut agent.open, open);
         for (at, heap) in profile.heaps.iter_mut().enumerate() {
-            let places = &mut self.board.places[at];
+            let places = &mut board.places[at];
             if places.len() <= slot as usize {
                 places.resize(slot as usize + 1, NONE);
             }
             let place = places[slot as usize];
             let mut moved = |agent: u32, place: u32| places[agent as usize] = place;
-            match (free, place) {
-                (true, NONE) => heap.push(items[at], &mut moved),
-                (true, place) => heap.set(place, items[at], &mut moved),
-                (false, NONE) => {}
-                (false, place) => {
-                    heap.remove(place, &mut moved);
-                    places[slot as usize] = NONE;
+            if free {
+                let item = Item {
+                    key: agent.key(&board.orders[at]),
+                    agent: slot,
+                    open,
+                };
+                if place == NONE {
+                    heap.push(item, &mut moved);
+                } else {
+                    heap.set(place, item, &mut moved);
                 }
+            } else if place != NONE {
+                heap.remove(place, &mut moved);
+                places[slot as usize] = NONE;
             }
-            self.board.tops[at][profile_number as usize] = heap.items().first().copied().unwrap_or(Item::NOBODY);
+            let top = heap.items().first().copied().unwrap_or(Item::NOBODY);
+            board.tops[at][number] = top;
+            board.firsts[at][number] = top.first();
         }
+        board.count_open(number as u32, before, open);
     }
 
     /// Takes an agent out of its profile's indexes, before the profile changes.
@@ -275,7 +270,8 @@ impl Engine {
         }
         self.board.places = vec![Vec::new(); orders];
         self.board.tops = vec![vec![Item::NOBODY; self.board.profiles.len()]; orders];
-        self.board.open = vec![0; self.board.profiles.len() * channels];
+        self.board.firsts = vec![vec![Item::NOBODY.first(); self.board.profiles.len()]; orders];
+        self.board.open = vec![vec![0; self.board.profiles.len()]; channels];
         let slots: Vec<u32> = self.agents.keys().collect();
         for slot in slots {
             let agent = &mut self.agents[slot];

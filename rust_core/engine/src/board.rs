@@ -123,8 +123,9 @@ impl Line {
     }
 }
 
-/// What a decision reads of a line, side by side in memory.
+/// What a decision reads of a line, side by side in memory, a cache line each.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
 pub(crate) struct Head {
     /// `i64::MAX`: nobody stands in the main pen.
     pub(crate) arrival: i64,
@@ -132,7 +133,7 @@ pub(crate) struct Head {
     /// slope × boost + 1000 × head start, µs × thousandths.
     pub(crate) base: i64,
     pub(crate) boost_us: i64,
-    pub(crate) slope_milli: i64,
+    pub(crate) slope_milli: u32,
     pub(crate) ticket: u32,
     pub(crate) class: u32,
     pub(crate) cost: u32,
@@ -157,12 +158,14 @@ pub(crate) struct Board {
     pub(crate) busy: Bits,
     /// The orders of choice among agents of one profile: what of a class's order differs between them.
     pub(crate) orders: Vec<SmallVec<[AgentOrder; 3]>>,
-    /// The first of each heap, by order and profile: side by side in memory, since a decision looks at many.
+    /// The first of each heap, by order and profile; and the beginning of its key, since a decision looks at many and
+    /// that is nearly always enough: side by side in memory.
     pub(crate) tops: Vec<Vec<Item>>,
+    pub(crate) firsts: Vec<Vec<u128>>,
     /// Where each agent stands in its heap, by order and slot; `u32::MAX`: in none.
     pub(crate) places: Vec<Vec<u32>>,
-    /// By profile and channel: agents in the heaps who could take a ticket of the channel's own cost.
-    pub(crate) open: Vec<u32>,
+    /// By channel and profile: agents in the heaps who could take a ticket of the channel's own cost.
+    pub(crate) open: Vec<Vec<u32>>,
     /// Each channel's own cost under the current policy; 0: it has none.
     pub(crate) channel_costs: Vec<u32>,
 }
@@ -218,10 +221,13 @@ impl Board {
         }
         let number = self.free_profiles.pop_first().unwrap_or_else(|| {
             self.profiles.push(Profile::default());
-            for tops in &mut self.tops {
+            for (tops, firsts) in self.tops.iter_mut().zip(&mut self.firsts) {
                 tops.push(Item::NOBODY);
+                firsts.push(Item::NOBODY.first());
             }
-            self.open.resize(self.profiles.len() * self.channel_costs.len(), 0);
+            for open in &mut self.open {
+                open.push(0);
+            }
             self.profiles.len() as u32 - 1
         });
         let mut profile = Profile {
@@ -248,12 +254,11 @@ impl Board {
 
     /// An agent of a profile opened and closed channels: a bit each.
     pub(crate) fn count_open(&mut self, profile: u32, before: u64, after: u64) {
-        let base = profile as usize * self.channel_costs.len();
         let mut changed = before ^ after;
         while changed != 0 {
             let channel = changed.trailing_zeros() as usize;
             changed &= changed - 1;
-            let count = &mut self.open[base + channel];
+            let count = &mut self.open[channel][profile as usize];
             *count = if after >> channel & 1 == 1 {
                 *count + 1
             } else {

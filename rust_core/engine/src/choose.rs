@@ -31,7 +31,7 @@ pub(crate) struct Pick {
 impl Engine {
     /// The urgency of the front of a line, fit aside.
     fn urgency(head: &Head, arrival: Micros, now: Micros) -> i64 {
-        head.slope_milli * (now - arrival).min(SENIORITY_US_MAX) + head.base
+        i64::from(head.slope_milli) * (now - arrival).min(SENIORITY_US_MAX) + head.base
     }
 
     pub(crate) fn rank(&self, head: &Head, arrival: Micros, sequence: u64, fit: Millis) -> Rank {
@@ -112,13 +112,13 @@ impl Engine {
             open |= u64::from(agent.load(channel) < limit) << channel;
         }
         let mut best: Option<(Rank, u32)> = None;
-        let mut offer = |rank: Rank, ticket: u32| {
-            if best.is_none_or(|(known, _)| rank > known) {
-                best = Some((rank, ticket));
-            }
-        };
         for line in self.board.lines_for(agent.profile) {
             let head = &self.board.heads[line as usize];
+            // Most lines are less urgent than the best so far, whatever else they are.
+            let plain = !head.odd && !head.fits;
+            if plain && best.is_some_and(|(known, _)| Self::urgency(head, head.arrival, self.now) < known.urgency) {
+                continue;
+            }
             if head.cost > units || open >> head.channel & 1 == 0 {
                 continue;
             }
@@ -128,7 +128,11 @@ impl Engine {
                 0
             };
             if head.arrival != i64::MAX {
-                offer(self.rank(head, head.arrival, head.sequence, fit), head.ticket);
+                offer(
+                    &mut best,
+                    self.rank(head, head.arrival, head.sequence, fit),
+                    head.ticket,
+                );
             }
             if head.odd {
                 // Whoever came after the front of the main pen cannot win.
@@ -140,7 +144,11 @@ impl Engine {
                     .iter()
                     .take_while(|entry| main_empty || before(entry));
                 if let Some(entry) = odd.find(|entry| self.open_to(entry.ticket, slot)) {
-                    offer(self.rank(head, entry.arrival, entry.sequence, fit), entry.ticket);
+                    offer(
+                        &mut best,
+                        self.rank(head, entry.arrival, entry.sequence, fit),
+                        entry.ticket,
+                    );
                 }
             }
         }
@@ -153,6 +161,7 @@ impl Engine {
             {
                 let head = &self.board.heads[ticket.line as usize];
                 offer(
+                    &mut best,
                     self.rank(head, ticket.arrival, ticket.sequence, self.fit(class, agent.profile)),
                     key,
                 );
@@ -182,7 +191,6 @@ impl Engine {
             }
         }
         let requirement = self.board.lines[ticket.line as usize].requirement;
-        let channels = self.board.channel_costs.len();
         let usual_cost = self.board.channel_costs[class.channel as usize] == class.cost;
         let picky = ticket.extra.is_some();
         let plain = usual_cost && !picky;
@@ -204,7 +212,7 @@ impl Engine {
             }
             let heap = || &self.board.profiles[number as usize].heaps[class.heap as usize];
             if plain {
-                let open = self.board.open[number as usize * channels + class.channel as usize];
+                let open = self.board.open[class.channel as usize][number as usize];
                 if open == 0 {
                     continue;
                 }
@@ -246,34 +254,31 @@ impl Engine {
 
     /// `best_agent` in the usual case, most of what a decision costs: the default order, no fit, no exclusion.
     fn least_loaded_longest_idle(&self, class: &Class, profiles: &[u32], tops: &[Item]) -> Option<Pick> {
-        let channels = self.board.channel_costs.len();
-        let channel = class.channel as usize;
+        let opens = self.board.open[class.channel as usize].as_slice();
+        let firsts = self.board.firsts[class.heap as usize].as_slice();
         let mut candidates = 0;
-        let mut best = &Item::NOBODY;
+        let (mut best, mut least) = (None, u128::MAX);
         for &number in profiles {
-            let open = self.board.open[number as usize * channels + channel];
-            if open == 0 {
+            let (open, first) = (opens[number as usize], firsts[number as usize]);
+            candidates += open;
+            // Whoever is open to this channel stands where the first of all stands, or behind.
+            if open == 0 || first > least {
                 continue;
             }
-            candidates += open;
             let mut item = &tops[number as usize];
-            if item.open >> channel & 1 == 0 {
+            if item.open >> class.channel & 1 == 0 {
                 let heap = &self.board.profiles[number as usize].heaps[class.heap as usize];
-                match heap.first(|item| item.open >> channel & 1 == 1) {
+                match heap.first(|item| item.open >> class.channel & 1 == 1) {
                     Some(found) => item = found,
                     None => continue,
                 }
             }
-            let (load, best_load) = (
-                item.key.0[0] * i64::from(best.capacity),
-                best.key.0[0] * i64::from(item.capacity),
-            );
-            if load < best_load || (load == best_load && (item.key.0[1], item.key.1) < (best.key.0[1], best.key.1)) {
-                best = item;
+            if best.is_none_or(|best: &Item| item.key < best.key) {
+                (best, least) = (Some(item), item.first());
             }
         }
-        (candidates > 0).then_some(Pick {
-            agent: best.agent,
+        best.map(|item| Pick {
+            agent: item.agent,
             fit: 0,
             candidates,
             preferred: false,
@@ -295,11 +300,7 @@ impl Engine {
                 continue;
             }
             let ordering = match order {
-                AgentOrder::LeastLoaded => {
-                    let (used_a, used_b) = component();
-                    (used_a * i64::from(b.capacity)).cmp(&(used_b * i64::from(a.capacity)))
-                }
-                AgentOrder::LongestIdle | AgentOrder::RoundRobin => {
+                AgentOrder::LeastLoaded | AgentOrder::LongestIdle | AgentOrder::RoundRobin => {
                     let (x, y) = component();
                     x.cmp(&y)
                 }
@@ -316,5 +317,12 @@ impl Engine {
             }
         }
         a.key.1 < b.key.1
+    }
+}
+
+/// Keeps the better of two.
+fn offer(best: &mut Option<(Rank, u32)>, rank: Rank, ticket: u32) {
+    if best.is_none_or(|(known, _)| rank > known) {
+        *best = Some((rank, ticket));
     }
 }

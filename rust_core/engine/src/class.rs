@@ -106,6 +106,9 @@ pub(crate) struct Class {
     pub(crate) affinity: Option<Affinity>,
     pub(crate) offer: OfferSpec,
     pub(crate) wrap_up: Millis,
+    /// Within what its tickets are answered in time: the shortest clock from arrival to assignment or `first_reply`,
+    /// else the policy's target; without one any answer is in time.
+    pub(crate) answer_target_us: Micros,
     pub(crate) decline_exclude: Millis,
     pub(crate) skip_unstaffed: bool,
     pub(crate) fits: Vec<(SkillAt, Millis)>,
@@ -283,7 +286,7 @@ impl Engine {
         let head = Head {
             base: class.slope_milli * boost_us + 1_000_000 * class.head_start,
             boost_us,
-            slope_milli: class.slope_milli,
+            slope_milli: class.slope_milli as u32,
             class: class_number,
             cost: class.cost,
             channel: class.channel,

@@ -14,28 +14,34 @@ pub(crate) const BUILT_IN: [&str; 3] = ["arrival", "assignment", "completion"];
 pub(crate) const ARRIVAL: u32 = 0;
 pub(crate) const ASSIGNMENT: u32 = 1;
 pub(crate) const COMPLETION: u32 = 2;
+/// The caller's moment that counts as an answer in figures.
+pub(crate) const FIRST_REPLY: &str = "first_reply";
 
 impl Engine {
     /// A moment of a ticket: clocks stop, then clocks start.
     pub(crate) fn moment(&mut self, key: u32, moment: u32) {
-        let count = self.classes[self.tickets[key].class].clocks.len();
-        for at in 0..count {
-            if self.class_clock(key, at).stops == moment {
-                self.stop_clock(key, at);
-            }
+        let class = &self.classes[self.tickets[key].class];
+        // A bit a clock of the class: at most `CLOCKS_MAX`.
+        let (mut stops, mut starts) = (0u32, 0u32);
+        for (at, clock) in class.clocks.iter().enumerate() {
+            stops |= u32::from(clock.stops == moment) << at;
+            starts |= u32::from(clock.starts == moment && clock.stops != moment) << at;
         }
-        for at in 0..count {
-            let clock = self.class_clock(key, at);
-            if clock.starts == moment && clock.stops != moment {
-                let (number, stops, now) = (clock.clock, clock.stops, self.now);
-                if self.run_of(key, number).is_none() {
-                    let mut run = new_run(number, now);
-                    // Its stop came before its start: it never fires.
-                    if let Some(stop) = self.moment_at(key, stops) {
-                        (run.phase, run.since) = (Phase::Stopped, stop);
-                    }
-                    self.tickets[key].clocks.push(run);
+        while stops != 0 {
+            self.stop_clock(key, stops.trailing_zeros() as usize);
+            stops &= stops - 1;
+        }
+        while starts != 0 {
+            let clock = self.class_clock(key, starts.trailing_zeros() as usize);
+            starts &= starts - 1;
+            let (number, ends) = (clock.clock, clock.stops);
+            if self.run_of(key, number).is_none() {
+                let mut run = new_run(number, self.now);
+                // Its stop came before its start: it never fires.
+                if let Some(stop) = self.moment_at(key, ends) {
+                    (run.phase, run.since) = (Phase::Stopped, stop);
                 }
+                self.tickets[key].clocks.push(run);
             }
         }
     }

@@ -7,9 +7,10 @@ use smol_str::SmolStr;
 
 use crate::board::Requirement;
 use crate::class::{Affinity, Class, ClassClock, ClassKey, Step, When};
+use crate::clocks::{ARRIVAL, ASSIGNMENT, FIRST_REPLY};
 use crate::policy::{AgentOrder, ClockMode, Effects, Need, Needs, OfferSpec, StepMoment, StepSpec};
 use crate::tables::Tables;
-use crate::{Engine, Millis, Rejection, limits};
+use crate::{Engine, Micros, Millis, Rejection, limits};
 
 /// The needs' skills by number; an entry whose attribute is missing is left out.
 fn resolve(engine: &mut Engine, needs: &Needs, key: &ClassKey) -> Result<Requirement, Rejection> {
@@ -162,6 +163,14 @@ impl Engine {
             })
             .collect();
 
+        let reply = self.moments.get(FIRST_REPLY);
+        let own_target = clocks
+            .iter()
+            .filter(|clock| clock.starts == ARRIVAL && (clock.stops == ASSIGNMENT || Some(clock.stops) == reply))
+            .map(|clock| clock.target_us)
+            .min();
+        let policy_target = Some(spec.answer_target * 1000).filter(|target| *target > 0);
+
         let by_deadline = |effects: &Effects| {
             effects.by_deadline.as_ref().map_or(0, |(name, otherwise)| {
                 let number = self.clock_names.get(name);
@@ -253,6 +262,7 @@ impl Engine {
                 away_on_expiry: false,
             }),
             wrap_up: first(&all, defaults, |effects| effects.wrap_up).unwrap_or(0),
+            answer_target_us: own_target.or(policy_target).unwrap_or(Micros::MAX),
             decline_exclude: first(&all, defaults, |effects| effects.decline_exclude)
                 .unwrap_or(limits::DECLINE_EXCLUDE_MS_DEFAULT),
             skip_unstaffed: first(&all, defaults, |effects| effects.skip_unstaffed).unwrap_or(false),

@@ -122,11 +122,11 @@ pub enum EventKind {
     },
     Offered {
         expires: Micros,
-        reason: std::sync::Arc<MatchReason>,
+        reason: MatchReason,
         context: Option<Bytes>,
     },
     Assigned {
-        reason: Option<std::sync::Arc<MatchReason>>,
+        reason: Option<MatchReason>,
         context: Option<Bytes>,
         agent_context: Option<Bytes>,
         waited: Millis,

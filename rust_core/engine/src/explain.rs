@@ -74,7 +74,7 @@ impl Engine {
         let place = self.place(key);
         let (wait_low, wait_high) = self.wait_range(ticket, place);
         let view = self.ticket_view(key);
-        let assigned = ticket.work.as_ref().map(|work| *work.reason);
+        let assigned = ticket.work.map(|work| self.matches[work.made].reason);
         let urgency_milli_us = if matches!(ticket.state, TicketState::Waiting | TicketState::Suspended) {
             class.slope_milli * ((self.now - ticket.arrival).min(limits::SENIORITY_US_MAX) + boost_us)
                 + class.head_start * 1_000_000

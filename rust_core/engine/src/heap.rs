@@ -7,21 +7,29 @@ pub(crate) type Key = ([i64; 3], u64);
 pub(crate) struct Item {
     pub(crate) key: Key,
     pub(crate) agent: u32,
-    /// The profile's units: loads compare across profiles.
-    pub(crate) capacity: u32,
     /// The channels that are open to this agent for a ticket of their own cost, a bit each.
     pub(crate) open: u64,
+}
+
+/// used ÷ capacity as a whole number, so that loads compare across profiles. Different shares differ by more than
+/// 1 ÷ `UNITS_MAX`², which is more than 2⁻⁴⁰: they stay different.
+pub(crate) fn load_share(used: u32, capacity: u32) -> i64 {
+    (i64::from(used) << 40) / i64::from(capacity.max(1))
 }
 
 impl Item {
     /// In place of the first of an empty heap.
     pub(crate) const NOBODY: Self = Self {
-        // More used than any agent can be, of one unit.
-        key: ([1 << 30, i64::MAX, i64::MAX], u64::MAX),
+        key: ([i64::MAX; 3], u64::MAX),
         agent: u32::MAX,
-        capacity: 1,
         open: 0,
     };
+
+    /// The first two components of the key as one number; none is below 0.
+    pub(crate) fn first(&self) -> u128 {
+        let [first, second, _] = self.key.0;
+        u128::from(first as u64) << 64 | u128::from(second as u64)
+    }
 }
 
 /// Smallest key first. `moved(agent, place)` tells where each agent stands after a change.
@@ -132,8 +140,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::UNITS_MAX;
 
     proptest! {
+        #[test]
+        fn shares_order_as_fractions_do(a in 0u32..=UNITS_MAX, b in 1u32..=UNITS_MAX, c in 0u32..=UNITS_MAX, d in 1u32..=UNITS_MAX) {
+            let crossed = (u64::from(a) * u64::from(d)).cmp(&(u64::from(c) * u64::from(b)));
+            prop_assert_eq!(load_share(a, b).cmp(&load_share(c, d)), crossed);
+        }
+
         #[test]
         fn behaves_like_a_sorted_map(steps in prop::collection::vec((0u8..3, 0u32..30, 0i64..20), 1..400)) {
             let mut heap = Heap::default();
@@ -143,8 +158,8 @@ mod tests {
                 let key = ([value, 0, 0], u64::from(agent));
                 let mut moved = |agent, place| { places.insert(agent, place); };
                 match (what, naive.contains_key(&agent)) {
-                    (0, false) => { heap.push(Item { key, agent, capacity: 0, open: 0 }, &mut moved); naive.insert(agent, key); }
-                    (1, true) => { heap.set(places[&agent], Item { key, agent, capacity: 0, open: 0 }, &mut |agent, place| { places.insert(agent, place); }); naive.insert(agent, key); }
+                    (0, false) => { heap.push(Item { key, agent, open: 0 }, &mut moved); naive.insert(agent, key); }
+                    (1, true) => { heap.set(places[&agent], Item { key, agent, open: 0 }, &mut |agent, place| { places.insert(agent, place); }); naive.insert(agent, key); }
                     (2, true) => {
                         let place = places[&agent];
                         heap.remove(place, &mut |agent, place| { places.insert(agent, place); });

@@ -289,11 +289,7 @@ impl Engine {
             agents,
             sessions,
             tickets,
-            ended: self
-                .ended_order
-                .iter()
-                .map(|&slot| self.ended_image(&self.ended[slot]))
-                .collect(),
+            ended: self.ended.iter().map(|ended| self.ended_image(ended)).collect(),
             ticket_sequence: self.ticket_sequence,
             agents_made: self.agents_made,
             agents_seen: self.agents_seen,
@@ -364,7 +360,7 @@ impl Engine {
             source: self.sources.name(ticket.source).clone(),
             sequence: ticket.sequence,
             fingerprint: ticket.fingerprint,
-            revision: ticket.revision,
+            revision: ticket.revision(),
             arrival: ticket.arrival,
             queued_at: ticket.queued_at,
             due: ticket.due,
@@ -375,13 +371,13 @@ impl Engine {
             state: ticket.state,
             verbs: ticket.verbs,
             clocks,
-            work: ticket.work.as_deref().map(|work| WorkImage {
+            work: ticket.work.map(|work| WorkImage {
                 agent: self.agents[work.agent].number,
                 cost: work.cost,
                 wrap_up: work.wrap_up,
-                decline_exclude: work.decline_exclude,
+                decline_exclude: self.matches[work.made].decline_exclude,
                 away_on_expiry: work.away_on_expiry,
-                reason: *work.reason,
+                reason: self.matches[work.made].reason,
             }),
             extra: ticket.extra.as_deref().map(|extra| ExtraImage {
                 preferred: extra.preferred.map(|agent| agent.number),
@@ -405,14 +401,14 @@ impl Engine {
         EndedImage {
             id: ended.id.clone(),
             agent: ended.agent.clone(),
-            outcome: ended.outcome.clone(),
-            agent_context: ended.agent_context.as_deref().map(<[u8]>::to_vec),
+            outcome: ended.outcome().clone(),
+            agent_context: ended.agent_context().map(|context| context.to_vec()),
             sequence: ended.sequence,
             fingerprint: ended.fingerprint,
-            revision: ended.revision,
+            revision: ended.revision(),
             arrival: ended.arrival,
             over_at: ended.over_at,
-            marks: ended.marks,
+            marks: ended.marks(),
             policy_version: ended.policy_version,
             class: ended.class,
             queue: self.queue_names.name(ended.queue).clone(),

@@ -76,19 +76,21 @@ impl Engine {
 
     /// Agents follow the policy's channels and limits.
     pub(crate) fn make_current(&mut self, tables: &Arc<Tables>) {
-        for channel in &tables.spec.channels {
-            self.channel_names.intern(&channel.name);
-        }
         for clock in &tables.spec.clocks {
             self.clock_names.intern(&clock.name);
             self.moments.intern(&clock.starts);
             self.moments.intern(&clock.stops);
         }
+        self.timers.due_at(0);
+        let numbers = tables
+            .spec
+            .channels
+            .iter()
+            .map(|channel| self.channel_names.intern(&channel.name));
+        self.channel_numbers = numbers.map(|number| number as u8).collect();
         let mut costs = vec![0; self.channel_names.len()];
-        for channel in &tables.spec.channels {
-            if let Some(number) = self.channel_names.get(&channel.name) {
-                costs[number as usize] = channel.cost;
-            }
+        for (channel, &number) in tables.spec.channels.iter().zip(&self.channel_numbers) {
+            costs[number as usize] = channel.cost;
         }
         self.board.channel_costs = costs;
         self.policy = Some(Arc::clone(tables));

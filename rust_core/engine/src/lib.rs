@@ -53,6 +53,7 @@ mod names;
 mod order;
 pub mod policy;
 mod read;
+mod ring;
 mod settle;
 mod slab;
 mod soundness;
@@ -62,24 +63,27 @@ mod tables;
 mod ticket;
 mod timers;
 pub mod view;
+mod warm;
 mod wheel;
 mod work;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use code::{Code, Rejection};
 pub use command::{Answer, Command, Presence, TicketState};
 pub use event::{Event, EventKind};
 use smol_str::SmolStr;
+pub use warm::WARM_MAX;
 
 use agent::{Agent, Session};
 use board::Board;
 use class::Classes;
 use names::{Counted, Ids, Names};
+use ring::Ring;
 use slab::Slab;
 use tables::Tables;
-use ticket::{Ended, Ticket};
+use ticket::{Ended, Match, Ticket};
 use view::QueueStats;
 
 /// Raised by every change of what is decided from the same commands: a journal is replayed under its own number only.
@@ -136,6 +140,8 @@ pub struct Engine {
 
     skill_names: Names,
     channel_names: Names,
+    /// The channels of the current policy, by their places in it.
+    channel_numbers: Vec<u8>,
     clock_names: Names,
     moments: Names,
     queue_names: Names,
@@ -145,9 +151,10 @@ pub struct Engine {
     board: Board,
 
     tickets: Slab<Ticket>,
-    ended: Slab<Ended>,
+    /// Of those that somebody works on.
+    matches: Slab<Match>,
     /// Oldest first.
-    ended_order: VecDeque<u32>,
+    ended: Ring<Ended>,
     ids: Ids,
     order: order::Order,
     ticket_sequence: u64,
@@ -191,6 +198,7 @@ impl Engine {
             policy: None,
             skill_names: Names::default(),
             channel_names: Names::default(),
+            channel_numbers: Vec::new(),
             clock_names: Names::default(),
             moments: Names::of(&clocks::BUILT_IN),
             queue_names: Names::default(),
@@ -198,8 +206,8 @@ impl Engine {
             classes: Classes::default(),
             board: Board::default(),
             tickets: Slab::default(),
-            ended: Slab::default(),
-            ended_order: VecDeque::new(),
+            matches: Slab::default(),
+            ended: Ring::default(),
             ids: Ids::default(),
             order: order::Order::default(),
             ticket_sequence: 0,
@@ -395,6 +403,7 @@ impl Engine {
     }
 
     /// Raises an event about a ticket, an agent, both or neither.
+    #[inline]
     pub(crate) fn emit(&mut self, ticket: Option<u32>, agent: Option<u32>, attempt: u32, kind: EventKind) {
         self.sequence += 1;
         let (id, session) = match agent {

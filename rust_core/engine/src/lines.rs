@@ -66,6 +66,7 @@ impl Engine {
         let (line, entry) = (ticket.line, ticket.entry(key));
         self.board.lines[line as usize].main.insert(entry);
         self.board.refresh_head(line);
+        self.arm(key);
     }
 
     /// Takes a ticket out of its line, before anything about its place changes.
@@ -83,6 +84,11 @@ impl Engine {
             let was_there = self.board.lines[line as usize].pen(pen).remove(entry);
             debug_assert!(was_there, "a ticket stands where its record says");
             self.board.refresh_head(line);
+            // The new first in line was put down long ago, and may be matched soon.
+            let head = &self.board.heads[line as usize];
+            if let Some(next) = self.tickets.get(head.ticket).filter(|_| head.arrival != i64::MAX) {
+                next.touch();
+            }
         }
         if let Some(slot) = preferred.and_then(|preferred| self.live(preferred)) {
             let preferring = &mut self.agents[slot].preferring;

@@ -12,8 +12,9 @@ use crate::command::{AgentSpec, Attribute};
 use crate::image::{
     AgentImage, ClassImage, EndedImage, Image, RunImage, SessionImage, SkillName, TicketImage, damaged,
 };
+use crate::names::Ids;
 use crate::tables::Tables;
-use crate::ticket::{AgentRef, ClockRun, Content, Ended, Extra, NONE, Ticket, Work};
+use crate::ticket::{AgentRef, ClockRun, Content, Ended, EndedExtra, Extra, Match, NONE, Ticket, Work};
 use crate::timers::kind;
 use crate::view::QueueStats;
 use crate::{ENDED, Engine, Rejection};
@@ -193,16 +194,18 @@ impl Engine {
             });
         let work = match image.work {
             None => None,
-            Some(work) => Some(Box::new(Work {
+            Some(work) => Some(Work {
                 agent: *agents
                     .get(&work.agent)
                     .ok_or_else(|| damaged("a ticket's agent is missing"))?,
                 cost: work.cost,
                 wrap_up: work.wrap_up,
-                decline_exclude: work.decline_exclude,
+                made: self.matches.insert(Match {
+                    reason: work.reason,
+                    decline_exclude: work.decline_exclude,
+                }),
                 away_on_expiry: work.away_on_expiry,
-                reason: Arc::new(work.reason),
-            })),
+            }),
         };
         let extra = image.extra.map(|extra| {
             Box::new(Extra {
@@ -219,6 +222,7 @@ impl Engine {
                 context: extra.context.map(Into::into),
                 agent_context: extra.agent_context.map(Into::into),
                 outcome: extra.outcome,
+                revision: image.revision,
             })
         });
         let holds = work.as_ref().map(|work| (work.agent, work.cost));
@@ -228,7 +232,6 @@ impl Engine {
             work,
             sequence: image.sequence,
             fingerprint: image.fingerprint,
-            revision: image.revision,
             arrival: image.arrival,
             queued_at: image.queued_at,
             due: image.due,
@@ -272,7 +275,7 @@ impl Engine {
         let in_line = ticket.in_line();
         let id = ticket.id.clone();
         let key = self.tickets.insert(ticket);
-        self.ids.insert(&id, key);
+        self.ids.insert(Ids::hash(&id), key);
         self.order.set(self.tickets[key].sequence, key);
         if let Some((agent, cost)) = holds {
             self.take_units(agent, key, channel, cost);
@@ -286,16 +289,19 @@ impl Engine {
 
     fn load_ended(&mut self, image: EndedImage) {
         let (queue, source) = (self.queue_number(&image.queue), self.sources.hold(&image.source));
-        let slot = self.ended.insert(Ended {
+        let slot = self.ended.push(Ended {
             agent: image.agent,
-            outcome: image.outcome,
-            agent_context: image.agent_context.map(Into::into),
+            extra: EndedExtra {
+                outcome: image.outcome,
+                agent_context: image.agent_context.map(Into::into),
+                revision: image.revision,
+                marks: image.marks,
+            }
+            .boxed(),
             sequence: image.sequence,
             fingerprint: image.fingerprint,
-            revision: image.revision,
             arrival: image.arrival,
             over_at: image.over_at,
-            marks: image.marks,
             policy_version: image.policy_version,
             class: image.class,
             queue,
@@ -306,8 +312,7 @@ impl Engine {
             verbs: image.verbs,
             id: image.id,
         });
-        self.ended_order.push_back(slot);
-        self.ids.insert(&self.ended[slot].id, slot | ENDED);
+        self.ids.insert(Ids::hash(&self.ended[slot].id), slot | ENDED);
         self.order.set(self.ended[slot].sequence, slot | ENDED);
     }
 }

@@ -32,8 +32,8 @@ impl Engine {
                     wait_high: 0,
                     deadlines: SmallVec::new(),
                     due: 0,
-                    agent_context: ended.agent_context.as_ref(),
-                    outcome: &ended.outcome,
+                    agent_context: ended.agent_context(),
+                    outcome: ended.outcome(),
                 });
             }
         };
@@ -132,7 +132,7 @@ impl Engine {
                 .map_or_else(SmolStr::default, |work| self.agents[work.agent].id.clone()),
             attempt: ticket.attempt,
             due: ticket.due,
-            revision: ticket.revision,
+            revision: ticket.revision(),
             channel: self.channel_names.name(class.channel.into()).clone(),
             customer: SmolStr::new(ticket.content.customer()),
             source: self.sources.name(ticket.source).clone(),
@@ -190,15 +190,15 @@ impl Engine {
             agent: ended.agent.clone(),
             attempt: ended.attempt,
             due: 0,
-            revision: ended.revision,
+            revision: ended.revision(),
             channel: self.channel_names.name(ended.channel.into()).clone(),
             customer: SmolStr::default(),
             source: self.sources.name(ended.source).clone(),
             attributes: Vec::new(),
             context: None,
-            agent_context: ended.agent_context.clone(),
+            agent_context: ended.agent_context().cloned(),
             clocks: Vec::new(),
-            outcome: ended.outcome.clone(),
+            outcome: ended.outcome().clone(),
             policy_version: ended.policy_version,
             sequence: ended.sequence,
             excluded: 0,
@@ -387,7 +387,7 @@ impl Engine {
             && self.agent_ids.is_empty()
             && self.session_ids.is_empty()
             && self.tickets.len() == 0
-            && self.ended_order.is_empty()
+            && self.ended.len() == 0
     }
 
     /// Figures.
@@ -423,7 +423,7 @@ impl Engine {
             closed: self.counters.closed,
             cancelled: self.counters.cancelled,
             overflowed: self.counters.overflowed,
-            remembered: self.ended_order.len() as u64,
+            remembered: self.ended.len() as u64,
             classes: self.classes.len() as u64,
             profiles: self.board.profile_count() as u64,
             policy_version: self.policy.as_ref().map_or(0, |policy| policy.spec.version),

@@ -6,12 +6,11 @@
 //! is exact.
 
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
 use crate::choose::{Pick, Rank};
 use crate::command::TicketState;
 use crate::event::{EventKind, MatchReason};
-use crate::ticket::{Work, verb};
+use crate::ticket::{Match, Work, verb};
 use crate::{Engine, round_up};
 
 /// What changed since the last settling.
@@ -215,12 +214,12 @@ impl Engine {
         let class = &self.classes[ticket.class];
         let head = self.board.heads[ticket.line as usize];
         let (channel, cost, ttl) = (class.channel, class.cost, class.offer.ttl);
-        let reason = Arc::new(MatchReason {
+        let reason = MatchReason {
             step: self
                 .known_stage(ticket.class, ticket.taken)
                 .map_or(0, |stage| stage.step),
             urgency_milli_us: self.rank(&head, ticket.arrival, ticket.sequence, pick.fit).urgency,
-            slope_milli: head.slope_milli as u32,
+            slope_milli: head.slope_milli,
             seniority_us: self.now - ticket.arrival + head.boost_us,
             head_start: class.head_start,
             fit: pick.fit,
@@ -228,14 +227,17 @@ impl Engine {
             candidates: pick.candidates,
             preferred: pick.preferred,
             supervisor,
+        };
+        let made = self.matches.insert(Match {
+            reason,
+            decline_exclude: class.decline_exclude,
         });
         let work = Work {
             agent: pick.agent,
             cost,
             wrap_up: class.wrap_up,
-            decline_exclude: class.decline_exclude,
+            made,
             away_on_expiry: class.offer.away_on_expiry,
-            reason: Arc::clone(&reason),
         };
         self.leave_line(key);
         let due = if ttl == 0 {
@@ -246,7 +248,7 @@ impl Engine {
         let ticket = &mut self.tickets[key];
         ticket.attempt += 1;
         ticket.verbs = 0;
-        ticket.work = Some(Box::new(work));
+        ticket.work = Some(work);
         ticket.due = due;
         let mut context = None;
         if let Some(extra) = ticket.extra.as_deref_mut() {
@@ -292,7 +294,7 @@ impl Engine {
     pub(crate) fn accepted(
         &mut self,
         key: u32,
-        reason: Option<Arc<MatchReason>>,
+        reason: Option<MatchReason>,
         context: Option<crate::event::Bytes>,
         agent_context: Option<crate::event::Bytes>,
     ) {
@@ -338,8 +340,9 @@ impl Engine {
     }
 
     /// Gives back what an offered, active or wrapping ticket holds: (agent, its terms). `accepted`: the agent is idle from now.
-    pub(crate) fn release_work(&mut self, key: u32, accepted: bool) -> Option<Box<Work>> {
+    pub(crate) fn release_work(&mut self, key: u32, accepted: bool) -> Option<Work> {
         let work = self.tickets[key].work.take()?;
+        self.matches.discard(work.made);
         let channel = self.classes[self.tickets[key].class].channel;
         self.free_units(work.agent, key, channel, work.cost, accepted);
         Some(work)

@@ -68,10 +68,19 @@ impl<T> Slab<T> {
         number as u32
     }
 
+    /// Takes an item out, to be dropped where it stands.
+    pub(crate) fn discard(&mut self, key: u32) {
+        self.take(key, |place| *place = None);
+    }
+
     pub(crate) fn remove(&mut self, key: u32) -> T {
+        self.take(key, Option::take).expect("a key names a live item")
+    }
+
+    fn take<R>(&mut self, key: u32, out: impl FnOnce(&mut Option<T>) -> R) -> R {
         let number = key as usize / PAGE;
         let page = self.pages[number].as_mut().expect("a key names a live page");
-        let item = page.items[key as usize % PAGE].take().expect("a key names a live item");
+        let item = out(&mut page.items[key as usize % PAGE]);
         let was_full = page.free.is_empty() && page.items.len() == PAGE;
         page.free.push((key as usize % PAGE) as u16);
         let empty = page.free.len() == page.items.len();

@@ -49,11 +49,13 @@ impl Engine {
         if self.timers.firing { self.now - 1 } else { self.now }
     }
 
-    /// Puts a ticket that is still waiting or suspended into its line, and arms it.
+    /// Puts a ticket that is still waiting or suspended into its line, and arms it; a newcomer once it is settled.
     pub(crate) fn stand_in_line(&mut self, key: u32) {
         if self.tickets.get(key).is_some_and(crate::ticket::Ticket::in_line) {
             self.place_in_line(key);
-            self.arm(key);
+            if self.dirty.newcomer != Some(key) {
+                self.arm(key);
+            }
         }
     }
 
@@ -226,7 +228,8 @@ impl Engine {
                 .attributes()
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
-        let values = tables.read(&channel_name, content.customer(), attributes(), strict)?;
+        let place = tables.channel_place(&channel_name);
+        let values = tables.read(place, content.customer(), attributes(), strict)?;
         let (class_key, _) = Self::class_key(
             tables,
             &channel_name,

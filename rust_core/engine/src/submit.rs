@@ -9,8 +9,12 @@ use smol_str::SmolStr;
 use crate::board::{Pen, SkillAt};
 use crate::command::{Answer, Attribute, Submit, TicketState};
 use crate::event::{ClassCause, EventKind, QueueCause};
-use crate::ticket::{Content, Ended, NONE, Ticket};
+use crate::names::Ids;
+use crate::ticket::{Content, Ended, EndedExtra, NONE, Ticket};
 use crate::{Code, ENDED, Engine, Micros, Rejection, limits, round_up};
+
+/// How many forgettings ahead an id's place is brought into the cache.
+const FORGET_AHEAD: usize = 4;
 
 /// A ticket by its id.
 #[derive(Debug, Clone, Copy)]
@@ -61,9 +65,9 @@ pub(crate) fn no_channel(tables: &crate::tables::Tables, name: &str) -> Rejectio
 
 /// A hash of all that a submit says.
 fn fingerprint(submit: &Submit<'_>) -> u64 {
-    let mut hash = rustc_hash::FxHasher::default();
+    let mut hash = crate::names::hasher();
     let mut text = |text: &[u8]| {
-        hash.write_u64(crate::names::hash_bytes(text));
+        hash.write(text);
         hash.write_usize(text.len());
     };
     for field in [submit.channel, submit.customer, submit.source, submit.preferred_agent] {
@@ -73,22 +77,30 @@ fn fingerprint(submit: &Submit<'_>) -> u64 {
     for attribute in submit.attributes {
         text(attribute.name.as_bytes());
         text(attribute.value.as_bytes());
-        text(&attribute.confidence_milli.to_le_bytes());
     }
     for skill in submit.skills {
         text(skill.skill.as_bytes());
-        text(&[skill.level]);
     }
     for agent in submit.excluded_agents {
         text(agent.as_bytes());
     }
-    text(&submit.not_before.to_le_bytes());
+    for attribute in submit.attributes {
+        hash.write_u16(attribute.confidence_milli);
+    }
+    for skill in submit.skills {
+        hash.write_u8(skill.level);
+    }
+    hash.write_i64(submit.not_before);
     hash.write_usize(submit.attributes.len() << 32 | submit.skills.len() << 16 | submit.excluded_agents.len());
     hash.finish()
 }
 
 impl Engine {
     pub(crate) fn find(&self, id: &str) -> Option<Found> {
+        self.find_hashed(id, Ids::hash(id))
+    }
+
+    fn find_hashed(&self, id: &str, hash: u64) -> Option<Found> {
         let same = |handle: u32| {
             if handle & ENDED == 0 {
                 self.tickets[handle].id == id
@@ -96,7 +108,7 @@ impl Engine {
                 self.ended[handle & !ENDED].id == id
             }
         };
-        self.ids.get(id, same).map(|handle| {
+        self.ids.get(hash, same).map(|handle| {
             if handle & ENDED == 0 {
                 Found::Open(handle)
             } else {
@@ -132,8 +144,8 @@ impl Engine {
 
     pub(crate) fn submit(&mut self, submit: &Submit<'_>) -> Result<Answer, Rejection> {
         let id = submit.id;
-        let fingerprint = fingerprint(submit);
-        if let Some(found) = self.find(id) {
+        let (hash, fingerprint) = (Ids::hash(id), fingerprint(submit));
+        if let Some(found) = self.find_hashed(id, hash) {
             let (state, known) = match found {
                 Found::Open(key) => (self.tickets[key].state, self.tickets[key].fingerprint),
                 Found::Ended(ended) => (self.ended[ended].state, self.ended[ended].fingerprint),
@@ -154,13 +166,11 @@ impl Engine {
                 .iter()
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
-        let channel = tables
-            .channel(submit.channel)
-            .and_then(|_| self.channel_names.get(submit.channel));
-        let Some(channel) = channel.and_then(|channel| u8::try_from(channel).ok()) else {
+        let Some(place) = tables.channel_place(submit.channel) else {
             return Err(no_channel(&tables, submit.channel));
         };
-        let values = tables.read(submit.channel, submit.customer, attributes(), true)?;
+        let channel = self.channel_numbers[place];
+        let values = tables.read(Some(place), submit.customer, attributes(), true)?;
         let unknown_skills = submit
             .skills
             .iter()
@@ -223,7 +233,6 @@ impl Engine {
             work: None,
             sequence: self.ticket_sequence,
             fingerprint,
-            revision: 0,
             arrival: 0,
             queued_at: 0,
             due: 0,
@@ -250,7 +259,7 @@ impl Engine {
             }
         }
         let key = self.tickets.insert(ticket);
-        self.ids.insert(id, key);
+        self.ids.insert(hash, key);
         self.order.set(self.ticket_sequence, key);
         self.by_state[TicketState::Scheduled as usize] += 1;
         if submit.not_before > self.now {
@@ -296,7 +305,7 @@ impl Engine {
         if state == TicketState::Wrapping {
             return Err(wrong_state(id, state, "update it"));
         }
-        if revision <= ticket.revision {
+        if revision <= ticket.revision() {
             return Ok(replay(state));
         }
         let tables = Arc::clone(self.current()?);
@@ -318,8 +327,9 @@ impl Engine {
                 .attributes()
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
-        let values = tables.read(&channel_name, content.customer(), read(), true)?;
-        if tables.channel(&channel_name).is_none() {
+        let place = tables.channel_place(&channel_name);
+        let values = tables.read(place, content.customer(), read(), true)?;
+        if place.is_none() {
             return Err(no_channel(&tables, &channel_name));
         }
         let (class_key, _) = Self::class_key(
@@ -334,7 +344,8 @@ impl Engine {
         );
         let class = self.intern_class(&tables, class_key)?;
         let ticket = &mut self.tickets[key];
-        (ticket.revision, ticket.content) = (revision, content);
+        ticket.content = content;
+        ticket.extra().revision = revision;
         self.emit(Some(key), None, 0, EventKind::Updated { revision });
         if class != self.tickets[key].class {
             self.reclassify(key, class, ClassCause::Updated);
@@ -447,21 +458,23 @@ impl Engine {
     pub(crate) fn end_ticket_of(&mut self, key: u32, state: TicketState, outcome: SmolStr, agent: SmolStr) {
         self.set_state(key, state);
         self.by_state[state as usize] -= 1;
-        self.timers.forget(key);
         let ticket = self.tickets.remove(key);
         let class = &mut self.classes[ticket.class];
         class.users -= 1;
-        let extra = ticket.extra.unwrap_or_default();
-        let ended = Ended {
-            agent,
+        let extra = ticket.extra.map(|extra| *extra).unwrap_or_default();
+        let ended_extra = EndedExtra {
             outcome,
             agent_context: extra.agent_context,
+            revision: extra.revision,
+            marks: extra.marks,
+        };
+        let ended = Ended {
+            agent,
+            extra: ended_extra.boxed(),
             sequence: ticket.sequence,
             fingerprint: ticket.fingerprint,
-            revision: ticket.revision,
             arrival: ticket.arrival,
             over_at: self.now,
-            marks: extra.marks,
             policy_version: class.tables.spec.version,
             class: ticket.class,
             queue: class.queue,
@@ -472,20 +485,27 @@ impl Engine {
             verbs: ticket.verbs,
             id: ticket.id,
         };
-        let slot = self.ended.insert(ended);
-        self.ended_order.push_back(slot);
-        self.ids.change(&self.ended[slot].id, key, slot | ENDED);
-        self.order.set(self.ended[slot].sequence, slot | ENDED);
+        let (hash, sequence) = (Ids::hash(&ended.id), ended.sequence);
+        let slot = self.ended.push(ended);
+        self.ids.change(hash, key, slot | ENDED);
+        self.order.set(sequence, slot | ENDED);
+        if self.ended.len() == 1 {
+            let due = self.forget_next().map_or(0, |due| due / 1000);
+            self.timers.due_at(due);
+        }
         let max = self.bounds().closed_max as usize;
-        while self.ended_order.len() > max {
+        while self.ended.len() > max {
             self.forget_oldest();
         }
     }
 
     pub(crate) fn forget_oldest(&mut self) {
-        if let Some(slot) = self.ended_order.pop_front() {
-            let ended = self.ended.remove(slot);
-            self.ids.remove(&ended.id, slot | ENDED);
+        // The next ones' places are far apart in memory: asked for now, they are here in time.
+        if let Some(soon) = self.ended.ahead(FORGET_AHEAD) {
+            self.ids.touch(Ids::hash(&soon.id));
+        }
+        if let Some((slot, ended)) = self.ended.pop() {
+            self.ids.remove(Ids::hash(&ended.id), slot | ENDED);
             self.order.clear(ended.sequence);
             self.sources.release(ended.source);
         }

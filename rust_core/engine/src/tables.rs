@@ -216,24 +216,31 @@ impl Tables {
         Some((attribute, by_value))
     }
 
-    /// What the policy sees of a ticket. `strict`: required attributes and closed values are checked.
+    /// What the policy sees of a ticket, in the channel of this place; None: the policy has not got it. `strict`: required
+    /// attributes and closed values are checked.
     pub(crate) fn read<'a>(
         &self,
-        channel: &str,
+        channel: Option<usize>,
         customer: &str,
         attributes: impl Iterator<Item = (&'a str, &'a str, u16)>,
         strict: bool,
     ) -> Result<Values, Rejection> {
         let mut values: Values = SmallVec::from_elem(MISSING, self.values.len());
         let code = |attribute: u16, value: &str| self.values[attribute as usize].get(value).copied().unwrap_or(UNNAMED);
-        values[CHANNEL as usize] = code(CHANNEL, channel);
+        values[CHANNEL as usize] = channel.map_or(UNNAMED, |place| place as Value + 2);
         if !customer.is_empty() {
             values[CUSTOMER as usize] = code(CUSTOMER, customer);
         }
         let mut seen: u128 = 0;
+        let mut usual = self.spec.attributes.iter().zip(2..);
         for (name, value, confidence_milli) in attributes {
-            let Some(&number) = self.attributes.get(name) else {
-                continue;
+            // Most senders name them in the order declared.
+            let number = match usual.next() {
+                Some((declared, number)) if declared.name == name => number,
+                _ => match self.attributes.get(name) {
+                    Some(&number) => number,
+                    None => continue,
+                },
             };
             // "channel" and "customer" are fields; as attributes they say nothing.
             let Some(declared) = (number as usize).checked_sub(2).map(|at| &self.spec.attributes[at]) else {
@@ -316,6 +323,11 @@ impl Tables {
             .iter()
             .position(|rule| rule.name == name)
             .map(|rule| (layer, rule as u16))
+    }
+
+    /// A channel's place in the policy.
+    pub(crate) fn channel_place(&self, name: &str) -> Option<usize> {
+        self.spec.channels.iter().position(|channel| channel.name == name)
     }
 
     /// A channel of the policy.

@@ -1,7 +1,5 @@
 //! A ticket's record: small where it only waits, since a million may.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -79,30 +77,40 @@ pub(crate) struct Extra {
     pub(crate) context: Option<Bytes>,
     pub(crate) agent_context: Option<Bytes>,
     pub(crate) outcome: SmolStr,
+    /// Of the last update.
+    pub(crate) revision: u64,
 }
 
 /// What an offered, active or wrapping ticket holds; fixed at the match.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Work {
+    pub(crate) wrap_up: Millis,
     pub(crate) agent: u32,
     pub(crate) cost: u32,
-    pub(crate) wrap_up: Millis,
-    pub(crate) decline_exclude: Millis,
+    /// Its `Match`.
+    pub(crate) made: u32,
     pub(crate) away_on_expiry: bool,
-    pub(crate) reason: Arc<MatchReason>,
 }
 
+/// What else was fixed at the match: seldom read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Match {
+    pub(crate) reason: MatchReason,
+    pub(crate) decline_exclude: Millis,
+}
+
+/// Three cache lines.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Ticket {
     pub(crate) id: SmolStr,
     /// Customer and attributes, packed.
     pub(crate) content: Content,
     pub(crate) extra: Option<Box<Extra>>,
-    pub(crate) work: Option<Box<Work>>,
+    pub(crate) work: Option<Work>,
     pub(crate) sequence: u64,
     /// Of the submit as sent.
     pub(crate) fingerprint: u64,
-    pub(crate) revision: u64,
     pub(crate) arrival: Micros,
     pub(crate) queued_at: Micros,
     /// End of the state it is in, rounded: not-before, suspension, offer, wrap-up. 0: none.
@@ -152,6 +160,10 @@ impl Ticket {
         })
     }
 
+    pub(crate) fn revision(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.revision)
+    }
+
     pub(crate) fn preferred(&self) -> Option<AgentRef> {
         self.extra.as_ref().and_then(|extra| extra.preferred)
     }
@@ -178,6 +190,10 @@ impl Content {
             bytes.extend_from_slice(&attribute.confidence_milli.to_le_bytes());
         }
         Self(bytes.into_boxed_slice())
+    }
+
+    pub(crate) fn first(&self) -> Option<u8> {
+        self.0.first().copied()
     }
 
     pub(crate) fn customer(&self) -> &str {
@@ -209,19 +225,16 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// An ended ticket, while it is remembered.
+/// An ended ticket, while it is remembered: two cache lines, for there may be millions.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) id: SmolStr,
     pub(crate) agent: SmolStr,
-    pub(crate) outcome: SmolStr,
-    pub(crate) agent_context: Option<Bytes>,
+    pub(crate) extra: Option<Box<EndedExtra>>,
     pub(crate) sequence: u64,
     pub(crate) fingerprint: u64,
-    pub(crate) revision: u64,
     pub(crate) arrival: Micros,
     pub(crate) over_at: Micros,
-    pub(crate) marks: u64,
     pub(crate) policy_version: u64,
     pub(crate) class: u32,
     pub(crate) queue: u32,
@@ -230,4 +243,42 @@ pub(crate) struct Ended {
     pub(crate) attempt: u32,
     pub(crate) state: TicketState,
     pub(crate) verbs: u8,
+}
+
+/// What few ended tickets have. Without it the outcome is `DONE`.
+#[derive(Debug)]
+pub(crate) struct EndedExtra {
+    pub(crate) outcome: SmolStr,
+    pub(crate) agent_context: Option<Bytes>,
+    pub(crate) revision: u64,
+    pub(crate) marks: u64,
+}
+
+pub(crate) const DONE: SmolStr = SmolStr::new_static("done");
+
+impl EndedExtra {
+    /// A box only for what says something.
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        let plain = self.outcome == DONE && self.agent_context.is_none() && self.revision == 0 && self.marks == 0;
+        (!plain).then(|| Box::new(self))
+    }
+}
+
+impl Ended {
+    pub(crate) fn outcome(&self) -> &SmolStr {
+        static PLAIN: SmolStr = DONE;
+        self.extra.as_ref().map_or(&PLAIN, |extra| &extra.outcome)
+    }
+
+    pub(crate) fn agent_context(&self) -> Option<&Bytes> {
+        self.extra.as_ref()?.agent_context.as_ref()
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.revision)
+    }
+
+    pub(crate) fn marks(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.marks)
+    }
 }

@@ -1,7 +1,8 @@
 //! Timers: which comes next for a ticket is a pure function of its record; the wheel only says when to look.
 //!
 //! A ticket stands in the wheel once, at a time not after its next timer; looking too early costs a look and
-//! changes nothing. So most changes of a ticket touch no wheel, and nothing of timers needs to be saved.
+//! changes nothing. So most changes of a ticket touch no wheel, and nothing of timers needs to be saved. A place in the
+//! wheel outlives its ticket: whoever gets the slot next most likely needs it no earlier.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -38,6 +39,8 @@ pub(crate) struct Timers {
     current_ms: i64,
     /// Sessions and agents: (due ms, kind, number, slot).
     others: BTreeSet<(i64, u8, u64, u32)>,
+    /// Nothing is due before this: most commands need not look any further.
+    quiet_until_ms: i64,
     /// While a node resumes: no offer ends before this.
     pub(crate) floor: Micros,
     /// A timer is firing: others due at the same time have not had their turn.
@@ -51,6 +54,7 @@ impl Timers {
             current: BinaryHeap::new(),
             current_ms: 0,
             others: BTreeSet::new(),
+            quiet_until_ms: 0,
             floor: 0,
             firing: false,
         }
@@ -62,11 +66,13 @@ impl Timers {
         }
         if after != 0 {
             self.others.insert((after / 1000, kind, number, slot));
+            self.due_at(after / 1000);
         }
     }
 
-    pub(crate) fn forget(&mut self, ticket: u32) {
-        self.wheel.remove(ticket);
+    /// Something is due then; or what is due when has changed altogether: at 0.
+    pub(crate) fn due_at(&mut self, ms: i64) {
+        self.quiet_until_ms = self.quiet_until_ms.min(ms);
     }
 }
 
@@ -166,13 +172,14 @@ impl Engine {
         } else if self.timers.wheel.due_ms(key).is_none_or(|known| known > due_ms) {
             self.timers.wheel.put(key, due_ms);
         }
+        self.timers.due_at(due_ms);
     }
 
     /// When something is due next: exact within 64 ms, else not after it.
     pub fn next_due(&self) -> Option<Micros> {
         let timers = &self.timers;
         let current = (!timers.current.is_empty()).then_some(timers.current_ms);
-        let forgetting = self.ended_order.front().map(|&ended| self.forget_at(ended) / 1000);
+        let forgetting = self.forget_next().map(|due| due / 1000);
         let all = [
             current,
             timers.wheel.next_ms(),
@@ -182,14 +189,19 @@ impl Engine {
         all.into_iter().flatten().min().map(|ms| (ms * 1000).max(self.now))
     }
 
-    /// When an ended ticket is forgotten.
-    pub(crate) fn forget_at(&self, ended: u32) -> Micros {
-        round_up(self.ended[ended].over_at + self.bounds().closed_keep * 1000)
+    /// When the next ended ticket is forgotten.
+    pub(crate) fn forget_next(&self) -> Option<Micros> {
+        let oldest = self.ended.ahead(0)?;
+        Some(round_up(oldest.over_at + self.bounds().closed_keep * 1000))
     }
 
     /// Fires timers due until `until`, at most so many.
     pub(crate) fn fire_timers(&mut self, until: Micros, timers_max: u32) -> Advanced {
         let until_ms = until.div_euclid(1000);
+        if self.timers.quiet_until_ms > until_ms {
+            self.now = self.now.max(until);
+            return Advanced { fired: 0, done: true };
+        }
         let mut fired = 0;
         let mut keys = Vec::new();
         loop {
@@ -250,11 +262,10 @@ impl Engine {
             self.settle();
         }
         self.now = self.now.max(until);
-        while let Some(&ended) = self.ended_order.front()
-            && self.forget_at(ended) <= self.now
-        {
+        while self.forget_next().is_some_and(|due| due <= self.now) {
             self.forget_oldest();
         }
+        self.timers.quiet_until_ms = self.next_due().map_or(i64::MAX, |due| due / 1000);
         Advanced { fired, done: true }
     }
 

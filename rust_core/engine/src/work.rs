@@ -8,7 +8,7 @@ use crate::board::{Requirement, SkillAt};
 use crate::command::{Answer, Presence, SkillLevel, TicketState, TransferTo};
 use crate::event::{ClassCause, EventKind, PresenceCause, QueueCause, TransferredTo};
 use crate::submit::{Found, done, replay, wrong_state};
-use crate::ticket::{AgentRef, verb};
+use crate::ticket::{AgentRef, DONE, verb};
 use crate::{Code, Engine, Millis, Rejection, limits, round_up};
 
 /// What a verb that names an attempt finds.
@@ -103,15 +103,23 @@ impl Engine {
     pub(crate) fn requeue(&mut self, key: u32, cause: QueueCause, reason: &str, exclude: bool) {
         let accepted = self.tickets[key].state != TicketState::Offered;
         let attempt = self.tickets[key].attempt;
+        let decline_exclude = self.decline_exclude(key);
         let Some(work) = self.release_work(key, accepted) else {
             return;
         };
         self.enter_waiting(key, Some((work.agent, attempt)), cause, reason);
         // Steps passed while it was offered do not end what begins now.
         if exclude && self.tickets.get(key).is_some() {
-            self.exclude(key, work.agent, work.decline_exclude);
+            self.exclude(key, work.agent, decline_exclude);
         }
         self.stand_in_line(key);
+    }
+
+    /// For how long its agent is excluded who gives a ticket back.
+    fn decline_exclude(&self, key: u32) -> Millis {
+        self.tickets[key]
+            .work
+            .map_or(0, |work| self.matches[work.made].decline_exclude)
     }
 
     fn exclude(&mut self, key: u32, slot: u32, decline_exclude: Millis) {
@@ -129,7 +137,7 @@ impl Engine {
     }
 
     pub(crate) fn offer_expired(&mut self, key: u32) {
-        let Some(work) = self.tickets[key].work.as_deref() else {
+        let Some(work) = self.tickets[key].work else {
             return;
         };
         let (slot, away) = (work.agent, work.away_on_expiry);
@@ -168,7 +176,7 @@ impl Engine {
     /// Work is over: wrap-up, or closed at once. The state afterwards.
     pub(crate) fn complete_work(&mut self, key: u32, outcome: &str) -> TicketState {
         let ticket = &mut self.tickets[key];
-        let Some(work) = ticket.work.as_deref() else {
+        let Some(work) = ticket.work else {
             return ticket.state;
         };
         // An agent who is offline (within the grace) has nothing to wrap up in.
@@ -218,7 +226,7 @@ impl Engine {
             .as_ref()
             .map(|extra| extra.outcome.clone())
             .filter(|outcome| !outcome.is_empty());
-        let outcome = kept.unwrap_or_else(|| SmolStr::new_static("done"));
+        let outcome = kept.unwrap_or(DONE);
         self.counters.closed += 1;
         self.emit(
             Some(key),
@@ -263,7 +271,7 @@ impl Engine {
             Found::Ended(ended) => (
                 self.ended[ended].state,
                 self.ended[ended].attempt,
-                self.ended[ended].marks,
+                self.ended[ended].marks(),
             ),
         };
         let policy = match found {
@@ -371,10 +379,11 @@ impl Engine {
         self.tickets[key].verbs |= verb::TRANSFER;
         let agent = self.tickets[key].work.as_ref().map(|work| work.agent);
         self.emit(Some(key), agent, attempt, EventKind::Transferred { to: told });
+        let decline_exclude = self.decline_exclude(key);
         let Some(work) = self.release_work(key, true) else {
             return Ok(done(TicketState::Active));
         };
-        self.exclude(key, work.agent, work.decline_exclude);
+        self.exclude(key, work.agent, decline_exclude);
         if class != old {
             self.classes[class].users += 1;
             self.classes[old].users -= 1;
@@ -465,24 +474,11 @@ impl Engine {
         }
         let class = &self.classes[ticket.class];
         let waited = self.now - ticket.arrival;
-        let met = waited <= self.answer_target(class);
+        let met = waited <= class.answer_target_us;
         let stats = &mut self.queue_stats[class.queue as usize];
         stats.answered += 1;
         stats.met += u64::from(met);
         stats.wait_total += waited / 1000;
-    }
-
-    /// Within what a ticket of a class is answered in time, µs: its shortest clock from arrival to assignment or
-    /// `first_reply`, else the policy's target; without one any answer is in time.
-    fn answer_target(&self, class: &crate::class::Class) -> i64 {
-        let reply = self.moments.get("first_reply");
-        let counts = |clock: &&crate::class::ClassClock| {
-            clock.starts == crate::clocks::ARRIVAL
-                && (clock.stops == crate::clocks::ASSIGNMENT || Some(clock.stops) == reply)
-        };
-        let own = class.clocks.iter().filter(counts).map(|clock| clock.target_us).min();
-        let policy = Some(class.tables.spec.answer_target * 1000).filter(|target| *target > 0);
-        own.or(policy).unwrap_or(i64::MAX)
     }
 }
 

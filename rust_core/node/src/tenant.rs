@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use csroute_engine::{Code, Engine, Event, Micros, Rejection, TicketState, limits};
+use csroute_engine::{Code, Engine, Event, Micros, Rejection, TicketState, WARM_MAX, limits};
 use csroute_wire::{Replies, Write, encode_event};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -105,6 +105,9 @@ impl Tenant {
         let (mut replayed, mut state) = (false, None);
         let mut started = Instant::now();
         for item in 0..write.len() {
+            if item % WARM_MAX == 0 && write.len() > 1 {
+                self.engine.warm((item..write.len()).map(|item| write.ticket(item)));
+            }
             let result = write
                 .command(item)
                 .and_then(|command| self.engine.apply(&command, &mut self.events));
