@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Final, final
 
-__all__: Final[list[str]] = ["Core", "Node", "Rejected", "codes", "methods"]
+__all__: Final[list[str]] = ["Core", "NativeDoor", "Node", "Rejected", "codes", "methods"]
 
 class Rejected(Exception):
     """A numbered no. `args` is `(grpc_code, status)`."""
@@ -156,6 +156,55 @@ class Node:
 
         counts are a bucket each, not cumulative: counts[i] is those ≤ bounds[i], the last those above all bounds.
         """
+
+@final
+class NativeDoor:
+    """gRPC in front of a node on a thread of its own: no call of it takes the GIL.
+
+    All methods of the three services, health and reflection; the bounds are the server's settings, by the same names.
+    """
+
+    def __new__(
+        cls,
+        node: Node,
+        listen: str,
+        *,
+        calls_max: int = 4096,
+        connections_max: int = 4096,
+        connection_calls_max: int = 1024,
+        streams_max: int = 2048,
+        stream_window: int = 512,
+        message_bytes_max: int = 4_194_304,
+        write_timeout_ms: int = 30_000,
+        rejections_logged_per_s: int = 20,
+        echo: bool = False,
+    ) -> NativeDoor:
+        """Listens at once; health says NOT_SERVING. Raises OSError: it cannot listen there.
+
+        calls_max: unary calls in flight; past it: BUSY. connections_max: past it they are closed as they come.
+        echo: also answers /csroute.bench.Echo/Echo, for benches.
+        """
+
+    def port(self) -> int:
+        """Where it listens."""
+
+    def serving(self, on: bool) -> None:
+        """What health says, unless the node has failed."""
+
+    def drain(self) -> None:
+        """No new connections; the clients of the old ones are told to go. What is under way goes on."""
+
+    def stop_reading(self) -> None:
+        """Streams take no more messages: what was read is answered, then they end as DRAINING."""
+
+    def quiet(self, patience_ms: int, *, streams: bool = False) -> bool:
+        """Waits until no unary call is in flight; with streams: no stream either. False: it took too long."""
+
+    def stop(self, patience_ms: int) -> None:
+        """Waits for the last words to leave, then ends."""
+
+    def figures(self) -> bytes:
+        """What is open now, as JSON: {"calls": 0, "streams": 0, "connections": 0}."""
 
 def methods() -> list[tuple[int, str, str]]:
     """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary, stream, watch, work or internal)."""

@@ -59,6 +59,8 @@ class Config(BaseModel):
 
     listen: Address = "127.0.0.1:7700"
     """Where gRPC listens. Port 0: any free one."""
+    native_listen: Address | Literal["off"] = "127.0.0.1:7701"
+    """Where the native door listens: the same API without Python on its way; "off": nowhere."""
     metrics_listen: Address | Literal["off"] = "127.0.0.1:7780"
     """Where the Prometheus endpoint listens; "off": nowhere."""
     policy: str = ""
@@ -82,6 +84,12 @@ class Config(BaseModel):
     """Calls and streams at a time on one connection; more wait at the client."""
     stream_window: Annotated[int, Field(ge=1, le=1024)] = 8
     """Messages of one stream that are read and not answered yet."""
+    native_calls_max: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    """Unary calls in flight at the native door; past it: BUSY, before their bytes are read."""
+    native_connections_max: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    """Connections of the native door; past it they are closed as they come."""
+    native_stream_window: Annotated[int, Field(ge=1, le=8192)] = 512
+    """As stream_window, at the native door: one-ticket messages need more of them under way."""
     write_timeout_ms: Annotated[int, Field(ge=10, le=3_600_000)] = 30_000
     """A client that reads nothing for so long is cut."""
     drain_grace_ms: Annotated[int, Field(ge=0, le=600_000)] = 10_000

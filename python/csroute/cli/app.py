@@ -68,6 +68,9 @@ def serve(
     listen: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Where gRPC listens, host:port. Port 0: any. [127.0.0.1:7700]")
     ] = None,
+    native: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Where the native door listens, or off. [127.0.0.1:7701]")
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(metavar="FILE", help="A policy's .py, compiled bytes, or a preset's name. [double11]")
     ] = None,
@@ -90,7 +93,13 @@ def serve(
     from csroute.errors import ConfigError  # noqa: PLC0415
 
     settings = load_config(
-        config, listen=listen, policy=policy, metrics_listen=metrics, data_dir=data_dir, durability=durability
+        config,
+        listen=listen,
+        native_listen=native,
+        policy=policy,
+        metrics_listen=metrics,
+        data_dir=data_dir,
+        durability=durability,
     )
     if not settings.policy:
         settings = settings.model_copy(update={"policy": EMBEDDED_POLICY})

@@ -40,7 +40,7 @@ from csroute.server.pump import Pump, Refused
 from csroute.v1 import admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2, stats_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
     from wsgiref.simple_server import WSGIServer
 
     from csroute.config import Config
@@ -61,19 +61,25 @@ _LAST_S = 0.5
 
 
 class Server:
-    """One node behind one gRPC port, with health, reflection and the Prometheus endpoint.
+    """One node behind two doors, Python's and the native one, with health, reflection and the Prometheus endpoint.
 
     Args:
         config: the settings.
         handlers: further gRPC handlers on the same port.
+        native_echo: the native door answers an echo too, for benches.
     """
 
-    def __init__(self, config: Config, *, handlers: Sequence[grpc.GenericRpcHandler] = ()) -> None:
+    def __init__(
+        self, config: Config, *, handlers: Sequence[grpc.GenericRpcHandler] = (), native_echo: bool = False
+    ) -> None:
         self.config = config
+        self._native_echo = native_echo
         self._more_handlers = handlers
         self._log = structlog.get_logger("csroute.server")
         self.port = 0
         """The port of gRPC, once started."""
+        self.native_port = 0
+        """The port of the native door, once started; 0: it is off."""
         self.metrics_port = 0
         """The port of the Prometheus endpoint, once started; 0: it is off."""
         self._stopped = False
@@ -97,6 +103,7 @@ class Server:
         self._door = Door(self._pump, config, CallLog(config.rejections_logged_per_s), self)
         self._health = health.aio.HealthServicer()
         self._metrics: WSGIServer | None = None
+        self._native: _csroute.NativeDoor | None = None
         self._server = self._grpc_server()
         try:
             self._listen_for_metrics()
@@ -113,7 +120,8 @@ class Server:
             raise
         await self._set_health(serving=True)
         self._watching = asyncio.create_task(self._watch())
-        self._log.info("listening", port=self.port, metrics_port=self.metrics_port, tenants=sorted(compiled))
+        ports = {"port": self.port, "native_port": self.native_port, "metrics_port": self.metrics_port}
+        self._log.info("listening", **ports, tenants=sorted(compiled))
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Drains and stops: see above. The grace is the settings', unless given. A second time does nothing."""
@@ -127,20 +135,32 @@ class Server:
         await self._health.enter_graceful_shutdown()
         self._node.drain(True)
         stopping = asyncio.create_task(self._server.stop(grace_s + _ENDING_S))  # no new calls from here on
+        if self._native is not None:
+            self._native.serving(False)
+            self._native.drain()
         await asyncio.sleep(0)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._door.quiet(), grace_s)
+        await self._quiet(grace_s)
         self._door.stop_reading()
-        await asyncio.get_running_loop().run_in_executor(None, self._node.stop)  # answers what is parked: streams end
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._door.quiet(streams=True), _ENDING_S)
+        if self._native is not None:
+            self._native.stop_reading()
+        await asyncio.to_thread(self._node.stop)  # answers what is parked: streams end
+        await self._quiet(_ENDING_S, streams=True)
         await self._server.stop(_LAST_S)  # those who watch health are not waited for
         await stopping
+        if self._native is not None:
+            await asyncio.to_thread(self._native.stop, int(_LAST_S * 1000))
         self._pump.close()
         if self._metrics is not None:
             self._metrics.shutdown()
             self._metrics.server_close()
         self._log.info("stopped")
+
+    async def _quiet(self, patience_s: float, *, streams: bool = False) -> None:
+        """Waits until nothing is in flight at either door, or for so long."""
+        waiting: list[Awaitable[object]] = [asyncio.wait_for(self._door.quiet(streams=streams), patience_s)]
+        if self._native is not None:
+            waiting.append(asyncio.to_thread(self._native.quiet, int(patience_s * 1000), streams=streams))
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     # --- parts -----------------------------------------------------------------------------------------------------
 
@@ -187,6 +207,30 @@ class Server:
         except RuntimeError as error:
             raise ConfigError(f"listen: {self.config.listen} cannot be listened on: {error}") from None
         await self._server.start()
+        self._listen_natively()
+
+    def _listen_natively(self) -> None:
+        config = self.config
+        if config.native_listen == "off":
+            return
+        try:
+            self._native = _csroute.NativeDoor(
+                self._node,
+                config.native_listen,
+                calls_max=config.native_calls_max,
+                connections_max=config.native_connections_max,
+                connection_calls_max=config.connection_calls_max,
+                streams_max=config.streams_max,
+                stream_window=config.native_stream_window,
+                message_bytes_max=config.message_bytes_max,
+                write_timeout_ms=config.write_timeout_ms,
+                rejections_logged_per_s=config.rejections_logged_per_s if config.log_level in {"debug", "info"} else 0,
+                echo=self._native_echo,
+            )
+        except OSError as error:
+            at = config.native_listen
+            raise ConfigError(f"native_listen: {at} cannot be listened on: {error.strerror}") from None
+        self.native_port = self._native.port()
 
     def _listen_for_metrics(self) -> None:
         if self.config.metrics_listen == "off":
@@ -222,6 +266,8 @@ class Server:
         status = states.SERVING if serving else states.NOT_SERVING
         for service in (health.OVERALL_HEALTH, *SERVICES):
             await self._health.set(service, status)
+        if self._native is not None:
+            self._native.serving(serving)
 
 
 def policy_version(policy: bytes) -> int:

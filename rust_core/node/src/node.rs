@@ -253,10 +253,14 @@ impl Node {
         })
     }
 
-    fn refuse(&self, token: u64, rejection: Rejection) {
+    /// Counts a call that a door refused by itself.
+    pub fn count_refused(&self, code: Code) {
         let mut refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        *refused.entry(rejection.code).or_default() += 1;
-        drop(refused);
+        *refused.entry(code).or_default() += 1;
+    }
+
+    fn refuse(&self, token: u64, rejection: Rejection) {
+        self.count_refused(rejection.code);
         self.shared
             .sink
             .deliver(&mut vec![Completion::new(token, Err(rejection))]);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use csroute_door::Mail;
 use csroute_journal::{Durability, OsDisk, Retention};
 use csroute_node::privacy::{Privacy, Treatment};
 use csroute_node::{Call, Completion, Keeping, Limits, Node as Inner, Settings, Sink};
@@ -29,11 +30,12 @@ impl Outbox {
     }
 }
 
-/// The sink's own handle of it.
-struct Inbox(Arc<Outbox>);
+/// The sink's own handle of it, and the native door's mail: each door gets its own.
+struct Inbox(Arc<Outbox>, Arc<Mail>);
 
 impl Sink for Inbox {
     fn deliver(&self, block: &mut Vec<Completion>) {
+        self.1.sort_out(block);
         let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let wake = answers.is_empty() && !block.is_empty();
         answers.append(block);
@@ -48,7 +50,20 @@ impl Sink for Inbox {
 #[pyclass(module = "csroute._csroute", frozen)]
 pub struct Node {
     outbox: Arc<Outbox>,
-    node: Inner,
+    mail: Arc<Mail>,
+    node: Arc<Inner>,
+}
+
+impl Node {
+    /// For another door.
+    pub fn shared(&self) -> Arc<Inner> {
+        self.node.clone()
+    }
+
+    /// Its answers.
+    pub fn mail(&self) -> Arc<Mail> {
+        self.mail.clone()
+    }
 }
 
 #[pymethods]
@@ -134,9 +149,14 @@ impl Node {
             privacy,
             keeping,
         };
-        let node =
-            Inner::open(settings, Inbox(outbox.clone())).map_err(|trouble| PyOSError::new_err(trouble.to_string()))?;
-        Ok(Self { outbox, node })
+        let mail = Arc::<Mail>::default();
+        let node = Inner::open(settings, Inbox(outbox.clone(), mail.clone()))
+            .map_err(|trouble| PyOSError::new_err(trouble.to_string()))?;
+        Ok(Self {
+            outbox,
+            mail,
+            node: Arc::new(node),
+        })
     }
 
     fn fileno(&self) -> RawFd {
