@@ -66,7 +66,7 @@ impl Desk {
         let mut block = Vec::new();
         loop {
             mail.take(&mut block).await;
-            let tick = self.tick.load(Ordering::Relaxed);
+            let tick = self.tick();
             for answer in block.drain(..) {
                 let place = (answer.token & NOBODY) as usize;
                 let slot = lock(&self.slots).try_remove(place);
@@ -172,6 +172,11 @@ impl Desk {
     /// All streams look again.
     pub fn wake_streams(&self) {
         lock(&self.strands).iter().for_each(|(_, strand)| strand.wake());
+    }
+
+    /// The time, in looks for those who do not read.
+    pub fn tick(&self) -> u64 {
+        self.tick.load(Ordering::Relaxed)
     }
 
     /// Cuts the streams whose clients did not read for so many ticks, and begins the next tick.

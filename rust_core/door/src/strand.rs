@@ -77,13 +77,13 @@ impl Strand {
         self.lock().acts.len()
     }
 
-    /// Takes what is next; without any, the waker is kept.
-    pub fn next(&self, waker: &Waker) -> Next {
+    /// Takes what is next; without any, the waker is kept. What is taken counts as unread until more is asked for.
+    pub fn next(&self, waker: &Waker, tick: u64) -> Next {
         let mut inner = self.lock();
-        inner.ready_at = 0;
         if inner.cut {
             return Next::Cut;
         }
+        inner.ready_at = tick;
         if let Some(Some(_)) = inner.acts.front()
             && let Some(Some(answer)) = inner.acts.pop_front()
         {
@@ -96,6 +96,7 @@ impl Strand {
         if !inner.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             inner.waker = Some(waker.clone());
         }
+        inner.ready_at = 0;
         Next::Nothing(inner.acts.len())
     }
 
@@ -146,13 +147,13 @@ mod tests {
         let waker = Waker::noop();
         let (first, second) = (strand.ask(), strand.ask());
         strand.answer(second, done(2), 1);
-        assert!(matches!(strand.next(waker), Next::Nothing(2)));
+        assert!(matches!(strand.next(waker, 1), Next::Nothing(2)));
         strand.news(done(9), 1);
-        assert!(matches!(strand.next(waker), Next::News(Completion { token: 9, .. })));
+        assert!(matches!(strand.next(waker, 1), Next::News(Completion { token: 9, .. })));
         strand.answer(first, done(1), 1);
-        assert!(matches!(strand.next(waker), Next::Act(Completion { token: 1, .. })));
-        assert!(matches!(strand.next(waker), Next::Act(Completion { token: 2, .. })));
-        assert!(matches!(strand.next(waker), Next::Nothing(0)));
+        assert!(matches!(strand.next(waker, 1), Next::Act(Completion { token: 1, .. })));
+        assert!(matches!(strand.next(waker, 1), Next::Act(Completion { token: 2, .. })));
+        assert!(matches!(strand.next(waker, 1), Next::Nothing(0)));
     }
 
     #[test]
@@ -164,6 +165,6 @@ mod tests {
         assert!(!strand.cut_unread(5));
         assert!(strand.cut_unread(6));
         assert!(!strand.cut_unread(7), "once");
-        assert!(matches!(strand.next(Waker::noop()), Next::Cut));
+        assert!(matches!(strand.next(Waker::noop(), 7), Next::Cut));
     }
 }

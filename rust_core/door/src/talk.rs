@@ -159,8 +159,9 @@ impl Stream for Talk {
             return Poll::Ready(Some(Ok(opening)));
         }
         talk.read(context);
+        let tick = talk.place.desk.tick();
         loop {
-            match talk.place.strand.next(context.waker()) {
+            match talk.place.strand.next(context.waker(), tick) {
                 Next::Act(Completion {
                     grpc_code: 0, bytes, ..
                 }) => return Poll::Ready(Some(Ok(bytes.into()))),
