@@ -120,6 +120,21 @@ class Node:
         call is kept is not known. Parked calls (WatchNext, WorkNext, a waiting Route) are not in flight; they have bounds of their own.
         """
 
+    def admit(
+        self, path: str, authorization: str, names: Sequence[str], tenant: str | None, caller: str
+    ) -> tuple[str, str]:
+        """As whom a call of this path goes on: (tenant, caller). Raises Rejected (UNAUTHENTICATED, FORBIDDEN, …).
+
+        authorization: that metadata, or empty; names: those in the client's verified certificate; tenant and caller:
+        as the call's metadata names them (else None, and the client's address).
+        """
+
+    def set_access(self, credentials: bytes) -> None:
+        """Which credentials are taken from now on, as JSON (`csroute.server.secure`). Raises ValueError: what is wrong."""
+
+    def set_in_flight_max(self, calls: int) -> None:
+        """Another in_flight_max, from now on."""
+
     def completions(self) -> list[tuple[int, int, bytes]]:
         """All answers since the last call: (token, grpc_code, reply or google.rpc.Status). Clears the descriptor."""
 
@@ -178,8 +193,11 @@ class NativeDoor:
         write_timeout_ms: int = 30_000,
         rejections_logged_per_s: int = 20,
         echo: bool = False,
+        tls: tuple[bytes, bytes, bytes | None] | None = None,
     ) -> NativeDoor:
-        """Listens at once; health says NOT_SERVING. Raises OSError: it cannot listen there.
+        """Listens at once; health says NOT_SERVING. Raises OSError: it cannot listen there, or the PEMs are none.
+
+        tls: certificate chain and key, as PEM, and who signs the clients' certificates; with it each must show one.
 
         calls_max: unary calls in flight; past it: BUSY. connections_max: past it they are closed as they come.
         echo: also answers /csroute.bench.Echo/Echo, for benches.
@@ -187,6 +205,12 @@ class NativeDoor:
 
     def port(self) -> int:
         """Where it listens."""
+
+    def set_tls(self, tls: tuple[bytes, bytes, bytes | None] | None) -> None:
+        """Other certificates, for connections that come from now on. Raises ValueError; those there were stay."""
+
+    def set_limits(self, calls_max: int, streams_max: int) -> None:
+        """Other bounds, from now on."""
 
     def serving(self, on: bool) -> None:
         """What health says, unless the node has failed."""

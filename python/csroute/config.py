@@ -68,6 +68,15 @@ class Config(BaseModel):
     tenants: dict[str, str] = {}
     """Further tenants and their policies (in the file alone)."""
 
+    tls_certificate: str = ""
+    """The server's certificate and those that lead to its root: a PEM file. Empty: no TLS. Both doors use it."""
+    tls_key: str = ""
+    """The certificate's key: a PEM file."""
+    tls_client_ca: str = ""
+    """Who signs the clients' certificates: a PEM file. With it every client must show one."""
+    credentials: str = ""
+    """A TOML file: which keys, tokens and client certificates are taken, and as whom. Empty: whoever calls, may."""
+
     in_flight_max: Annotated[int, Field(ge=1, le=1_000_000)] = 8192
     """Calls taken and not answered yet; past it: BUSY."""
     tenants_max: Annotated[int, Field(ge=1, le=65_536)] = 64
@@ -176,6 +185,8 @@ def _agree(config: Config, at: Mapping[str, str]) -> None:
         )
     if both := set(config.attributes_drop) & set(config.attributes_hash):
         raise ConfigError(f"attributes_drop and attributes_hash both name {', '.join(sorted(both))}: one of them")
+    if bool(config.tls_certificate) != bool(config.tls_key) or (config.tls_client_ca and not config.tls_key):
+        raise ConfigError("tls_certificate, tls_key: both or none; tls_client_ca needs them")
     if config.data_dir and config.message_bytes_max > _RECORD_BYTES_MAX:
         raise ConfigError(
             f"{at.get('message_bytes_max', 'message_bytes_max')}: with a data_dir at most {_RECORD_BYTES_MAX}; "

@@ -37,10 +37,11 @@ from csroute.router import policy_bytes
 from csroute.server.door import TENANT_DEFAULT, Door
 from csroute.server.life import Life
 from csroute.server.pump import Pump, Refused
+from csroute.server.secure import Certificates, certificates, credentials, server_credentials
 from csroute.v1 import admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2, stats_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from wsgiref.simple_server import WSGIServer
 
     from csroute.config import Config
@@ -58,6 +59,12 @@ _ENDING_S = 2.0
 """How long the last words of streams may take to leave, past the grace."""
 _LAST_S = 0.5
 """How long the last replies may take to leave, once all handlers have ended."""
+
+
+RELOADED = frozenset(
+    ("tls_certificate", "tls_key", "tls_client_ca", "credentials", "in_flight_max", "native_calls_max", "streams_max")
+)
+"""What `Server.reload` takes over; certificates' and keys' files are read again though their names stay."""
 
 
 class Server:
@@ -97,6 +104,7 @@ class Server:
         config = self.config
         policies = {TENANT_DEFAULT: config.policy} if config.policy else {}
         compiled = {tenant: policy_bytes(source) for tenant, source in {**policies, **config.tenants}.items()}
+        self._certificates = certificates(config)
         self._node = _node(config)
         self._life = Life(self._node)
         self._pump = Pump(self._node, asyncio.get_running_loop())
@@ -106,6 +114,7 @@ class Server:
         self._native: _csroute.NativeDoor | None = None
         self._server = self._grpc_server()
         try:
+            self._set_access(config)
             self._listen_for_metrics()
             await self._set_health(serving=False)
             if config.data_dir:
@@ -203,7 +212,10 @@ class Server:
 
     async def _listen(self) -> None:
         try:
-            self.port = self._server.add_insecure_port(self.config.listen)
+            if self._certificates is None:
+                self.port = self._server.add_insecure_port(self.config.listen)
+            else:
+                self.port = self._server.add_secure_port(self.config.listen, server_credentials(self._current))
         except RuntimeError as error:
             raise ConfigError(f"listen: {self.config.listen} cannot be listened on: {error}") from None
         await self._server.start()
@@ -226,11 +238,46 @@ class Server:
                 write_timeout_ms=config.write_timeout_ms,
                 rejections_logged_per_s=config.rejections_logged_per_s if config.log_level in {"debug", "info"} else 0,
                 echo=self._native_echo,
+                tls=None if self._certificates is None else self._certificates.pems(),
             )
         except OSError as error:
             at = config.native_listen
-            raise ConfigError(f"native_listen: {at} cannot be listened on: {error.strerror}") from None
+            raise ConfigError(f"native_listen: {at} cannot be listened on: {error.strerror or error}") from None
         self.native_port = self._native.port()
+
+    def _current(self) -> Certificates:
+        assert self._certificates is not None  # noqa: S101 (TLS does not come or go while a server runs)
+        return self._certificates
+
+    def _set_access(self, config: Config) -> None:
+        try:
+            self._node.set_access(credentials(config))
+        except ValueError as error:
+            raise ConfigError(f"credentials: {config.credentials}: {error}") from None
+
+    def reload(self, config: Config) -> None:
+        """Certificates, keys, credentials and limits as they are now, without a restart; all or nothing.
+
+        ConfigError: something is wrong, and everything stays as it was. What else differs is logged: it needs a restart.
+        """
+        if bool(config.tls_certificate) != bool(self.config.tls_certificate):
+            raise ConfigError("tls_certificate: TLS comes and goes with a restart alone")
+        fresh = certificates(config)
+        credentials(config)
+        if self._native is not None and fresh is not None:
+            try:
+                self._native.set_tls(fresh.pems())
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+        self._set_access(config)
+        self._certificates = fresh
+        self._node.set_in_flight_max(config.in_flight_max)
+        self._door.set_limits(config.streams_max)
+        if self._native is not None:
+            self._native.set_limits(config.native_calls_max, config.streams_max)
+        differs = {name for name, value in config if value != getattr(self.config, name)}
+        self.config = self.config.model_copy(update={name: getattr(config, name) for name in differs & RELOADED})
+        self._log.info("reloaded", changed=sorted(differs & RELOADED), needs_restart=sorted(differs - RELOADED))
 
     def _listen_for_metrics(self) -> None:
         if self.config.metrics_listen == "off":
@@ -290,18 +337,27 @@ def _node(config: Config) -> _csroute.Node:
         raise JournalError(f"data_dir: {error}") from None
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, *, again: Callable[[], Config] | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then drains. A second signal does not wait. SIGUSR1 asks for a snapshot.
 
-    Raises JournalError when the journal fails: nothing was acknowledged after that.
+    SIGHUP reloads what `Server.reload` says, from what `again` reads. Raises JournalError when the journal fails:
+    nothing was acknowledged after that.
     """
     loop = asyncio.get_running_loop()
     server = Server(config)
+
+    def reload() -> None:
+        try:
+            server.reload(again() if again is not None else config)
+        except ConfigError as error:
+            structlog.get_logger("csroute.server").error("not_reloaded", message=str(error))
+
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
         loop.add_signal_handler(number, server.over.set)
     await server.start()
     loop.add_signal_handler(signal.SIGUSR1, server.snapshot)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     await server.over.wait()
     for number in signals:
         loop.remove_signal_handler(number)
@@ -310,7 +366,7 @@ async def serve(config: Config) -> None:
         raise JournalError(server.why)
 
 
-def run(config: Config) -> None:
+def run(config: Config, *, again: Callable[[], Config] | None = None) -> None:
     """Serves in this process until it is told to stop: logs to stderr, uvloop."""
     configure_logs(config.log_level)
-    uvloop.run(serve(config))
+    uvloop.run(serve(config, again=again))

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use csroute_engine::{Code, Rejection};
+use csroute_node::access::Who;
 use csroute_node::{Call, Completion, Node};
 use csroute_wire::Method;
+use prost::Message as _;
 use slab::Slab;
 use tokio::sync::oneshot;
 
@@ -13,7 +15,7 @@ use crate::Settings;
 use crate::mail::{Mail, NATIVE};
 use crate::refusal::Log;
 use crate::strand::Strand;
-use crate::who::Who;
+use crate::tls::Handshakes;
 
 /// A token's place is its lower half; this one is nobody's.
 const NOBODY: u64 = u32::MAX as u64;
@@ -30,13 +32,16 @@ enum Slot {
 
 /// The door's calls.
 pub(crate) struct Desk {
-    node: Arc<Node>,
+    pub node: Arc<Node>,
     pub settings: Settings,
     slots: Mutex<Slab<Slot>>,
     strands: Mutex<Slab<Arc<Strand>>>,
     /// Unary calls that are not answered.
     pub calls: AtomicUsize,
     pub connections: AtomicUsize,
+    pub calls_max: AtomicUsize,
+    pub streams_max: AtomicUsize,
+    pub handshakes: Handshakes,
     /// Streams take no more messages.
     pub ending: AtomicBool,
     /// The node reported a fault of its own.
@@ -50,6 +55,9 @@ impl Desk {
         Self {
             node,
             log: Log::new(settings.rejections_logged_per_s),
+            calls_max: AtomicUsize::new(settings.calls_max),
+            streams_max: AtomicUsize::new(settings.streams_max),
+            handshakes: Handshakes::default(),
             settings,
             slots: Mutex::default(),
             strands: Mutex::default(),
@@ -137,17 +145,13 @@ impl Desk {
     /// Refuses a call that the node is not asked for.
     pub fn no(&self, rejection: Rejection) -> Completion {
         self.node.count_refused(rejection.code);
-        Completion {
-            token: 0,
-            grpc_code: csroute_wire::grpc_code(rejection.code),
-            bytes: prost::Message::encode_to_vec(&csroute_wire::status(&rejection)),
-        }
+        said(&rejection)
     }
 
     /// A stream comes; None: there are too many.
     pub fn enter(&self) -> Option<(usize, Arc<Strand>)> {
         let mut strands = lock(&self.strands);
-        if strands.len() >= self.settings.streams_max {
+        if strands.len() >= self.streams_max.load(Ordering::Relaxed) {
             return None;
         }
         let strand = Arc::new(Strand::default());
@@ -195,13 +199,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The door ends before the node has answered.
 fn gone() -> Completion {
-    let rejection = Rejection::new(
-        Code::Draining,
-        "the door is closed: send the call again elsewhere, with the same ids",
-    );
+    let message = "the door is closed: send the call again elsewhere, with the same ids";
+    said(&Rejection::new(Code::Draining, message))
+}
+
+/// A rejection as the node would have answered it.
+pub(crate) fn said(rejection: &Rejection) -> Completion {
     Completion {
         token: 0,
         grpc_code: csroute_wire::grpc_code(rejection.code),
-        bytes: prost::Message::encode_to_vec(&csroute_wire::status(&rejection)),
+        bytes: csroute_wire::status(rejection).encode_to_vec(),
     }
 }

@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tonic_health::server::HealthReporter;
@@ -23,6 +24,7 @@ use crate::desk::Desk;
 use crate::mail::Mail;
 use crate::service::{Service, methods};
 use crate::standard::{self, Standard};
+use crate::tls::{Tls, greet};
 use crate::who::Peer;
 
 /// A batch of 1024 tickets, with room to spare; HTTP/2's own default is 64 KiB.
@@ -30,6 +32,7 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const FRAME_BYTES_MAX: u32 = 64 << 10;
 const SEND_BUFFER_BYTES: usize = 1 << 20;
+const RESETS_MAX: usize = 65_536;
 const METADATA_BYTES_MAX: u32 = 16_384;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How often a client that does not read is looked for, within its time.
@@ -65,7 +68,9 @@ impl Door {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let health = HealthReporter::new();
         let standard = Standard::new(&health).map_err(io::Error::other)?;
+        let tls = settings.tls.clone();
         let desk = Arc::new(Desk::new(node, settings));
+        desk.handshakes.set(tls.as_ref())?;
         let (phase, phases) = watch::channel(Phase::Open);
         let (serving, servings) = watch::channel(false);
         let house = House {
@@ -97,6 +102,17 @@ impl Door {
     /// What health says.
     pub fn serving(&self, serving: bool) {
         self.serving.send_replace(serving);
+    }
+
+    /// Other certificates, for the connections that come from now on. Not taken, those there were stay.
+    pub fn set_tls(&self, tls: Option<&Tls>) -> io::Result<()> {
+        self.desk.handshakes.set(tls)
+    }
+
+    /// Other bounds, from now on.
+    pub fn set_limits(&self, calls_max: usize, streams_max: usize) {
+        self.desk.calls_max.store(calls_max, Ordering::Relaxed);
+        self.desk.streams_max.store(streams_max, Ordering::Relaxed);
     }
 
     /// Takes no new connections, and tells the clients of the old ones to go elsewhere.
@@ -205,45 +221,60 @@ impl House {
         }
     }
 
-    /// Serves a connection to its end.
+    /// Greets a connection, and serves it to its end.
     fn connection(&self, stream: TcpStream, address: SocketAddr) -> impl Future<Output = ()> + Send + use<> {
-        let service = Arc::new(Service {
-            desk: self.desk.clone(),
-            methods: self.methods.clone(),
-            standard: self.standard.clone(),
-            peer: Peer::at(address),
-        });
-        let calls_max = self.desk.settings.connection_calls_max;
-        let mut phases = self.phases.clone();
+        let acceptor = self.desk.handshakes.acceptor();
         let counted = Connected::new(self.desk.clone());
+        let (desk, methods, standard) = (self.desk.clone(), self.methods.clone(), self.standard.clone());
+        let phases = self.phases.clone();
         async move {
             let _counted = counted;
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                .max_frame_size(FRAME_BYTES_MAX)
-                .max_send_buf_size(SEND_BUFFER_BYTES)
-                .max_header_list_size(METADATA_BYTES_MAX)
-                .max_concurrent_streams(calls_max)
-                // Calls given up at their deadlines are no attack until they are more than may be open.
-                .max_pending_accept_reset_streams(calls_max as usize)
-                .keep_alive_interval(KEEPALIVE)
-                .keep_alive_timeout(KEEPALIVE / 3)
-                .auto_date_header(false)
-                .serve_connection(
-                    TokioIo::new(stream),
-                    service_fn(|request| service.clone().call(request)),
-                );
-            let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                // A connection that breaks is its client's affair.
-                _ = connection.as_mut() => return,
-                _ = phases.wait_for(|phase| *phase > Phase::Open) => connection.as_mut().graceful_shutdown(),
+            let service = |names| Service {
+                desk,
+                methods,
+                standard,
+                peer: Peer::at(address, names),
+            };
+            let Some(acceptor) = acceptor else {
+                return serve(stream, service(Vec::new()), phases).await;
+            };
+            if let Some((stream, names)) = greet(acceptor, stream).await {
+                serve(stream, service(names), phases).await;
             }
-            let _ = connection.await;
         }
     }
+}
+
+async fn serve<S>(stream: S, service: Service, mut phases: watch::Receiver<Phase>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = Arc::new(service);
+    let calls_max = service.desk.settings.connection_calls_max;
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_header_list_size(METADATA_BYTES_MAX)
+        .max_concurrent_streams(calls_max)
+        // Calls given up at their deadlines, all at once after a stall, are no attack: it must not cost the connection.
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE / 3)
+        .auto_date_header(false)
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(|request| service.clone().call(request)),
+        );
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // A connection that breaks is its client's affair.
+        _ = connection.as_mut() => return,
+        _ = phases.wait_for(|phase| *phase > Phase::Open) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 /// A connection that is counted while it is there.

@@ -32,6 +32,7 @@ mod service;
 mod standard;
 mod strand;
 mod talk;
+mod tls;
 mod who;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ use std::time::Duration;
 pub use crate::door::Door;
 pub use crate::mail::{Inbox, Mail, NATIVE};
 pub use crate::service::ECHO;
+pub use crate::tls::Tls;
 pub use crate::who::{CALLER_KEY, TENANT_KEY};
 
 /// The door's bounds.
@@ -62,6 +64,8 @@ pub struct Settings {
     pub rejections_logged_per_s: u32,
     /// Whether it answers [`ECHO`], for benches.
     pub echo: bool,
+    /// Certificates; None: connections are taken as they come.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Settings {
@@ -76,6 +80,7 @@ impl Default for Settings {
             write_timeout: Duration::from_secs(30),
             rejections_logged_per_s: 20,
             echo: false,
+            tls: None,
         }
     }
 }

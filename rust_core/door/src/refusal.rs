@@ -5,14 +5,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use csroute_node::Completion;
+use csroute_node::access::Who;
 use csroute_wire::ErrorInfo;
 use csroute_wire::pb::google::rpc::Status as RpcStatus;
 use prost::Message;
 use serde_json::json;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
-
-use crate::who::Who;
 
 /// A node's no as gRPC says it.
 pub(crate) fn status(no: Completion) -> Status {

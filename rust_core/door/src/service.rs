@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use csroute_engine::{Code, Rejection};
+use csroute_node::access::Who;
 use csroute_wire::pb::csroute::v1::WorkRequest;
 use csroute_wire::{Kind, Method};
 use http::{HeaderMap, HeaderValue, Request, Response, header};
@@ -20,11 +21,11 @@ use tonic::Status;
 use tonic::codec::{EncodeBody, Streaming};
 
 use crate::codec::{Raw, framed};
-use crate::desk::{Desk, HANDLE};
+use crate::desk::{Desk, HANDLE, said};
 use crate::refusal::{status, unreadable};
 use crate::standard::Standard;
 use crate::talk::{Follow, Place, Talk};
-use crate::who::{Peer, Who, deadline};
+use crate::who::{Peer, admitted, deadline};
 
 /// What the door answers to beside the node's methods, for benches: the same way without the node.
 pub const ECHO: &str = "/csroute.bench.Echo/Echo";
@@ -129,9 +130,9 @@ impl Service {
                 "compressed messages are not taken: send grpc-encoding identity",
             ));
         }
-        let who = match Who::of(headers, &self.peer) {
+        let who = match admitted(&self.desk.node, headers, method.path(), &self.peer) {
             Ok(who) => who,
-            Err(rejection) => return Err(self.desk.refused(method.path(), None, self.desk.no(rejection))),
+            Err(rejection) => return Err(self.desk.refused(method.path(), None, said(&rejection))),
         };
         match method.kind() {
             Kind::Unary => self.unary(method, who, request).await,
@@ -146,7 +147,7 @@ impl Service {
         let desk = &*self.desk;
         let calls = desk.calls.fetch_add(1, Ordering::Relaxed);
         let _counted = Counted(desk);
-        let calls_max = desk.settings.calls_max;
+        let calls_max = desk.calls_max.load(Ordering::Relaxed);
         if calls >= calls_max {
             // Before a byte of it is read: shedding must cost less than serving.
             let message = format!("{calls_max} calls are in flight at this door, as many as may be: wait for answers");

@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use csroute_engine::{Code, Rejection};
 use csroute_node::Completion;
+use csroute_node::access::Who;
 use csroute_wire::Method;
 use tokio_stream::Stream;
 use tonic::Status;
@@ -23,7 +24,6 @@ use tonic::codec::Streaming;
 use crate::desk::Desk;
 use crate::refusal::{status, unreadable};
 use crate::strand::{Next, Strand};
-use crate::who::Who;
 
 /// What a stream listens to.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Place {
         let Some((at, strand)) = desk.enter() else {
             let message = format!(
                 "{} streams are open, and no more are taken (streams_max)",
-                desk.settings.streams_max
+                desk.streams_max.load(Ordering::Relaxed)
             );
             return Err(Rejection::new(Code::Busy, message));
         };

@@ -1,78 +1,53 @@
 //! Who calls, and until when: what a call's metadata says. The one place where it is read.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use csroute_engine::limits::ID_BYTES_MAX;
 use csroute_engine::{Code, Rejection};
+use csroute_node::Node;
+use csroute_node::access::{Credential, Who};
 use http::HeaderMap;
 
 /// The metadata keys.
 pub const TENANT_KEY: &str = "csroute-tenant";
 /// Who calls, for the journal.
 pub const CALLER_KEY: &str = "csroute-caller";
-const TENANT_DEFAULT: &str = "default";
 
-/// Tenant and caller.
-#[derive(Debug, Clone)]
-pub(crate) struct Who {
-    pub tenant: Arc<str>,
-    pub caller: Arc<str>,
+/// As whom a call goes on: the node's front says so.
+pub(crate) fn admitted(node: &Node, headers: &HeaderMap, path: &str, peer: &Peer) -> Result<Who, Rejection> {
+    let credential = Credential {
+        authorization: text(headers, "authorization")?.unwrap_or_default(),
+        names: &peer.names,
+    };
+    let caller = text(headers, CALLER_KEY)?.filter(|caller| !caller.is_empty());
+    node.admit(
+        &credential,
+        path,
+        text(headers, TENANT_KEY)?,
+        caller.unwrap_or(&peer.name),
+    )
 }
 
-impl Who {
-    /// As the metadata says; the peer calls where nobody is named.
-    pub fn of(headers: &HeaderMap, peer: &Peer) -> Result<Self, Rejection> {
-        let tenant = headers
-            .get(TENANT_KEY)
-            .map_or(Ok(TENANT_DEFAULT), |value| text(value, TENANT_KEY))?;
-        let caller = headers
-            .get(CALLER_KEY)
-            .map_or(Ok(""), |value| text(value, CALLER_KEY))?;
-        if tenant.is_empty() || tenant.len() > ID_BYTES_MAX {
-            let message = format!("a tenant has 1 to {ID_BYTES_MAX} characters, not {}", tenant.len());
-            return Err(Rejection::about(Code::FieldTooLong, TENANT_KEY, message));
-        }
-        if caller.len() > ID_BYTES_MAX {
-            let message = format!("a caller has at most {ID_BYTES_MAX} characters");
-            return Err(Rejection::about(Code::FieldTooLong, CALLER_KEY, message));
-        }
-        Ok(Self {
-            tenant: if tenant == TENANT_DEFAULT {
-                peer.tenant.clone()
-            } else {
-                tenant.into()
-            },
-            caller: if caller.is_empty() {
-                peer.name.clone()
-            } else {
-                caller.into()
-            },
-        })
-    }
-}
-
-fn text<'a>(value: &'a http::HeaderValue, key: &str) -> Result<&'a str, Rejection> {
-    value
-        .to_str()
-        .map_err(|_| Rejection::about(Code::Malformed, key, "this metadata is visible ASCII"))
+fn text<'a>(headers: &'a HeaderMap, key: &str) -> Result<Option<&'a str>, Rejection> {
+    let value = headers.get(key).map(http::HeaderValue::to_str).transpose();
+    value.map_err(|_| Rejection::about(Code::Malformed, key, "this metadata is visible ASCII"))
 }
 
 /// What a connection knows of its client.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// As gRPC writes addresses.
-    pub name: Arc<str>,
-    tenant: Arc<str>,
+    /// Its address, as gRPC writes it.
+    name: String,
+    /// The names in its verified certificate.
+    names: Vec<String>,
 }
 
 impl Peer {
     /// A client at this address.
-    pub fn at(address: std::net::SocketAddr) -> Self {
+    pub fn at(address: std::net::SocketAddr, names: Vec<String>) -> Self {
         let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
         Self {
-            name: format!("{family}:{address}").into(),
-            tenant: TENANT_DEFAULT.into(),
+            name: format!("{family}:{address}"),
+            names,
         }
     }
 }

@@ -108,6 +108,10 @@ codes! {
     JournalFailed = 413, "JOURNAL_FAILED";
     /// The policy's tables contradict themselves; the message says where.
     PolicyInvalid = 500, "POLICY_INVALID";
+    /// The call brought no credential that is known.
+    Unauthenticated = 600, "UNAUTHENTICATED";
+    /// The credential's role, or its tenant, is not for this.
+    Forbidden = 601, "FORBIDDEN";
     /// A fault of the node itself.
     Internal = 900, "INTERNAL";
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use csroute_door::Mail;
 use csroute_journal::{Durability, OsDisk, Retention};
+use csroute_node::access::{Access, Credential};
 use csroute_node::privacy::{Privacy, Treatment};
 use csroute_node::{Call, Completion, Keeping, Limits, Node as Inner, Settings, Sink};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::rejected::raise;
 
 /// The answers nobody took yet, and the descriptor that says so.
 struct Outbox {
@@ -174,6 +177,35 @@ impl Node {
             token,
             deadline_us,
         );
+    }
+
+    fn admit(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        authorization: &str,
+        names: Vec<String>,
+        tenant: Option<&str>,
+        caller: &str,
+    ) -> PyResult<(String, String)> {
+        let credential = Credential {
+            authorization,
+            names: &names,
+        };
+        self.node
+            .admit(&credential, path, tenant, caller)
+            .map(|who| (who.tenant.to_string(), who.caller.to_string()))
+            .map_err(|no| raise(py, &no))
+    }
+
+    fn set_access(&self, credentials: &[u8]) -> PyResult<()> {
+        self.node
+            .set_access(Access::parse(credentials).map_err(PyValueError::new_err)?);
+        Ok(())
+    }
+
+    fn set_in_flight_max(&self, calls: usize) {
+        self.node.set_in_flight_max(calls);
     }
 
     fn completions<'py>(&self, py: Python<'py>) -> Vec<(u64, i32, Bound<'py, PyBytes>)> {

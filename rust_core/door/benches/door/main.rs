@@ -13,6 +13,7 @@ mod client;
 mod work;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ impl Bench {
         }
         let settings = Settings {
             echo: true,
+            rejections_logged_per_s: 0,
             ..Settings::default()
         };
         let door = Door::open("127.0.0.1:0", settings, node.clone(), mail).expect("a port");
@@ -182,6 +184,14 @@ impl Bench {
         say("unary Route", "thousand calls/s", routes);
         say("unary echo", "thousand calls/s", echoes);
         say("Route of echo", "%", shares);
+        let ids = self.new_ids(calls);
+        let messages = Rc::new(work::routes(&ids));
+        for path in [ECHO, Method::Route.path()] {
+            let before = cpu();
+            self.closed(path, &messages, CALLERS).await;
+            say_cpu(&before, calls, path);
+        }
+        self.complete(&ids).await;
     }
 
     async fn stream(&self, rounds: usize, tickets: usize) {
@@ -189,6 +199,7 @@ impl Bench {
         for _ in 0..rounds {
             let ids = self.new_ids(tickets);
             let messages = Rc::new(work::batches(&ids, 1));
+            let before = cpu();
             let started = Instant::now();
             let share = messages.len().div_ceil(STREAMS);
             let streams: Vec<_> = (0..STREAMS)
@@ -206,6 +217,9 @@ impl Bench {
                 stream.await.expect("a stream");
             }
             rates.push(tickets as f64 / started.elapsed().as_secs_f64() / 1000.0);
+            if rates.len() == rounds {
+                say_cpu(&before, tickets, "message");
+            }
             self.complete(&ids).await;
         }
         say("one-ticket stream", "thousand messages/s", rates);
@@ -217,10 +231,14 @@ impl Bench {
             let ids = self.new_ids(tickets);
             let routes = Rc::new(work::batches(&ids, BATCH));
             let completes = Rc::new(work::completes(&ids, BATCH));
+            let before = cpu();
             let started = Instant::now();
             self.closed(Method::RouteBatch.path(), &routes, BATCHES_IN_FLIGHT).await;
             self.closed(Method::Act.path(), &completes, BATCHES_IN_FLIGHT).await;
             rates.push(60.0 * tickets as f64 / started.elapsed().as_secs_f64() / 1e6);
+            if rates.len() == rounds {
+                say_cpu(&before, tickets, "lifecycle");
+            }
         }
         say("lifecycles, batches of 256", "million/min", rates);
     }
@@ -284,6 +302,32 @@ impl Bench {
             late_ms: late.as_secs_f64() * 1000.0,
         }
     }
+}
+
+/// What each thread has used of a core, ns: it tells more than a rate does where others use the machine too.
+fn cpu() -> BTreeMap<String, u64> {
+    let mut used = BTreeMap::new();
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    for task in tasks.flatten() {
+        let read = |file| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        let ns = read("schedstat")
+            .split(' ')
+            .next()
+            .and_then(|ns| ns.parse::<u64>().ok());
+        *used.entry(read("comm").trim().to_owned()).or_default() += ns.unwrap_or(0);
+    }
+    used
+}
+
+fn say_cpu(before: &BTreeMap<String, u64>, per: usize, unit: &str) {
+    let after = cpu();
+    let used = after
+        .iter()
+        .map(|(thread, ns)| (thread, ns - before.get(thread).unwrap_or(&0)));
+    let parts: Vec<_> = used
+        .map(|(thread, ns)| format!("{thread} {:.2}", ns as f64 / 1000.0 / per as f64))
+        .collect();
+    println!("  of a core, us/{unit}: {}", parts.join(", "));
 }
 
 struct Run {
