@@ -8,11 +8,12 @@
 #   make bench    the figures; `make bench-smoke` runs each bench once
 #   make ci       what a change must pass
 #   make clean    drop what was built
-#   make help     this list; further: conformance, soak, protos, format, lock
+#   make help     this list; further: conformance, crash, soak, protos, format, lock
 
 PYTHON ?= python3
 ARGS ?=
 SOAK_SECONDS ?= 600
+CRASH_CYCLES ?= 100
 GRPCURL_VERSION := v1.9.4
 
 VENV := $(CURDIR)/.venv
@@ -31,7 +32,7 @@ GRPCURL := $(CURDIR)/target/grpcurl/$(GRPCURL_VERSION)/grpcurl
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build help tools demo test test-rust test-python quick lint bench bench-smoke ci conformance soak protos lock format clean
+.PHONY: build help tools demo test test-rust test-python quick lint bench bench-smoke ci conformance crash soak protos lock format clean
 
 build: $(BUILT)
 help:
@@ -89,7 +90,12 @@ conformance: $(BUILT) $(GRPCURL)
 $(GRPCURL):
 	GOBIN=$(dir $@) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
 
+crash: $(BUILT)
+	CRASH_CYCLES=$(CRASH_CYCLES) $(BIN)/pytest tests/crash -s $(ARGS)
+
 soak: $(BUILT)
+	CSROUTE_SEEDS=20000 $(CARGO) test --locked -p csroute-node --test crashing -- --nocapture
+	CRASH_CYCLES=1000 $(BIN)/pytest tests/crash/test_kill.py -s --timeout=0 $(ARGS)
 	CSROUTE_COMMANDS=50000000 $(CARGO) test --locked -p csroute-engine --test long_run -- --nocapture
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/test_soak.py -m soak --timeout=0 $(ARGS)
 

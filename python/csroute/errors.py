@@ -160,7 +160,13 @@ _FAMILY: dict[int, type[RejectedError]] = {
     413: UnavailableError,  # JOURNAL_FAILED
     500: PolicyRejectedError,
 }
-_HUNDREDS: dict[int, type[RejectedError]] = {1: InvalidError, 2: NotFoundError, 3: StateError, 4: LimitError, 6: CredentialError}
+_HUNDREDS: dict[int, type[RejectedError]] = {
+    1: InvalidError,
+    2: NotFoundError,
+    3: StateError,
+    4: LimitError,
+    6: CredentialError,
+}
 
 # By gRPC's code, where the transport or another server spoke and no number came along.
 _GRPC_FAMILY: dict[int, type[RejectedError]] = {

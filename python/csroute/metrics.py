@@ -107,7 +107,7 @@ class NodeCollector(Collector):
         yield from _clocks(tenants)
         for name, key, about in _HISTOGRAMS:
             yield _histogram(f"csroute_{name}_seconds", about, node[key])
-        if node["journal"] is not None:
+        if node.get("journal") is not None:
             yield from _journal(node["journal"])
 
 

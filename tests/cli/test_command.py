@@ -91,7 +91,18 @@ def test_a_wrong_policy_is_named_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_serve_drains_and_exits_well(sign: signal.Signals) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "csroute.cli", "serve", "--listen", "127.0.0.1:0", "--native", "off", "--metrics", "off"],
+        [
+            sys.executable,
+            "-m",
+            "csroute.cli",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--native",
+            "off",
+            "--metrics",
+            "off",
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

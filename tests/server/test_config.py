@@ -57,6 +57,29 @@ def test_what_wins(tmp_path: Path) -> None:
             {"CSROUTE_LISTN": "x"},
             r"CSROUTE_LISTN in the environment .* CSROUTE_LISTEN is meant",
         ),
+        (
+            'durability = "sometimes"',
+            {},
+            r"durability in .*: input should be 'fsync', 'interval' or 'none'; it is 'somet",
+        ),
+        ("snapshots_kept = 0", {}, r"snapshots_kept in .*: .* or equal to 1; it is 0, the default is 3"),
+        ("", {"CSROUTE_ATTRIBUTES_HASH": "a,b"}, r"CSROUTE_ATTRIBUTES_HASH in the .* at least 16 bytes"),
+        ('attributes_hash_key = "short"\nattributes_hash = ["a"]', {}, r"attributes_hash in .* at least 16 bytes"),
+        (
+            'attributes_hash_key_file = "nowhere"\nattributes_hash = ["a"]',
+            {},
+            r"attributes_hash_key_file: nowhere: No such",
+        ),
+        (
+            'attributes_drop = ["a", "b"]\nattributes_hash = ["b"]\nattributes_hash_key = "0123456789abcdef"',
+            {},
+            r"attributes_drop and attributes_hash both name b",
+        ),
+        (
+            'data_dir = "d"\nmessage_bytes_max = 67108864',
+            {},
+            r"message_bytes_max in .*: with a data_dir at most 33554432",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, toml: str, environ: dict[str, str], says: str) -> None:

@@ -59,9 +59,7 @@ def certificates(config: Config) -> Certificates | None:
     if not config.tls_certificate:
         return None
     client_ca = _read("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
-    return Certificates(
-        _read("tls_certificate", config.tls_certificate), _read("tls_key", config.tls_key), client_ca
-    )
+    return Certificates(_read("tls_certificate", config.tls_certificate), _read("tls_key", config.tls_key), client_ca)
 
 
 def credentials(config: Config) -> bytes:

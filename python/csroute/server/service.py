@@ -15,7 +15,6 @@ When the journal fails, nothing is acknowledged any more: health says NOT_SERVIN
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import itertools
 import json
@@ -154,6 +153,8 @@ class Server:
             self._native.stop_reading()
         await asyncio.to_thread(self._node.stop)  # answers what is parked: streams end
         await self._quiet(_ENDING_S, streams=True)
+        if (state := self._life.state())["stage"] == "failed":
+            self.why = state["message"]
         await self._server.stop(_LAST_S)  # those who watch health are not waited for
         await stopping
         if self._native is not None:

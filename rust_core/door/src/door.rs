@@ -59,7 +59,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// Listens and serves. Health says NOT_SERVING until `serving`.
+    /// Listens and serves. Health says `NOT_SERVING` until `serving`.
     pub fn open(listen: &str, settings: Settings, node: Arc<Node>, mail: Arc<Mail>) -> io::Result<Self> {
         let addresses: Vec<SocketAddr> = listen.to_socket_addrs()?.collect();
         let listener = StdListener::bind(&*addresses)?;

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use csroute_engine::{Code, Engine, Micros, Millis, Rejection, limits};
+use csroute_engine::{Code, Engine, Micros, Rejection, limits};
 use csroute_journal::Space;
 use csroute_wire::{Method, Query, Request, Write, decode, drain_reply, encode_rejection_counts, route_reply};
 use smol_str::SmolStr;
@@ -343,19 +343,6 @@ impl NodeCore {
         self.answers.len()
     }
 
-    /// Fires at most so many timers of each tenant. True when none is left that is due.
-    pub fn advance_due(&mut self, now: Micros, timers_max: u32) -> bool {
-        let mut done = true;
-        self.note_given_back();
-        for (name, tenant) in self.tenants.all_mut() {
-            if tenant.engine.next_due().is_some_and(|due| due <= now) {
-                let advanced = advance(&mut self.log, name, tenant, now, timers_max);
-                done &= advanced.unwrap_or(true);
-            }
-        }
-        done
-    }
-
     /// When something is to be done though nobody asks: a timer, or the end of a parked call.
     pub fn next_due(&self) -> Option<Micros> {
         self.tenants
@@ -430,7 +417,7 @@ impl NodeCore {
                     caller: call.caller,
                     on,
                 };
-                let events_hash = tenant.events_hash();
+                let events_hash = tenant.engine.events_hash();
                 let stats = tenant.engine.stats();
                 let open = [
                     stats.scheduled,
@@ -491,7 +478,7 @@ impl NodeCore {
             method: call.method,
             request: call.request,
         };
-        let events_hash = tenant.events_hash();
+        let events_hash = tenant.engine.events_hash();
         self.note_given_back();
         self.log.note(&record, events_hash);
         let wait_ms = write.wait_ms();
@@ -519,60 +506,6 @@ impl NodeCore {
         Ok(Outcome::done(reply))
     }
 
-    /// The tenant of this name, at this time: the timers due have fired.
-    pub(crate) fn at(&mut self, name: &str, now: Micros) -> Result<&mut Tenant, Rejection> {
-        self.note_given_back();
-        let tenant = self.tenants.get(name, &self.limits, now)?;
-        if now > tenant.engine.now() {
-            advance(&mut self.log, name, tenant, now, u32::MAX)?;
-        }
-        Ok(tenant)
-    }
-
-    /// The node came back after a stop: every tenant, by name.
-    pub fn resume(&mut self, now: Micros, grace: Millis) -> Result<(), Rejection> {
-        let mut names: Vec<_> = self.tenants.all().map(|(name, _)| name.clone()).collect();
-        names.sort_unstable();
-        for name in names {
-            let tenant = self.tenants.made(&name, self.limits.ring_events_max);
-            tenant.resume(now, grace)?;
-            let record = Record::Resume {
-                tenant: &name,
-                now,
-                grace,
-            };
-            self.log.note(&record, tenant.events_hash());
-        }
-        Ok(())
-    }
-
-    /// Notes the tenants that went, before anything of one that comes again under such a name.
-    fn note_given_back(&mut self) {
-        for tenant in self.tenants.given_back() {
-            self.log.note(&Record::GiveBack { tenant: &tenant }, 0);
-        }
-    }
-
-    /// The newest time that any tenant was told.
-    pub fn latest(&self) -> Micros {
-        self.tenants
-            .all()
-            .map(|(_, tenant)| tenant.engine.now())
-            .max()
-            .unwrap_or(0)
-    }
-
-    /// Drops all tenants, and the hash of what they did: to begin again.
-    pub fn forget(&mut self) {
-        self.tenants.clear();
-        self.log.resume_from(0);
-    }
-
-    /// Hashes all events, for a journal or a replay. To be said before anything is applied.
-    pub fn hash_events(&mut self) {
-        self.tenants.hash_events();
-    }
-
     /// The tenants by name, to look at.
     pub fn states(&self) -> impl Iterator<Item = (&SmolStr, &Tenant)> {
         let mut all: Vec<_> = self.tenants.all().collect();
@@ -595,20 +528,6 @@ impl NodeCore {
     pub(crate) fn parked_len(&self) -> usize {
         self.parking.len()
     }
-}
-
-/// Fires timers, and notes it if there were any: looking alone changes nothing. True when none is left.
-fn advance(log: &mut Log, name: &str, tenant: &mut Tenant, until: Micros, timers_max: u32) -> Result<bool, Rejection> {
-    let (fired, done) = tenant.advance(until, timers_max)?;
-    if fired > 0 {
-        let record = Record::Advance {
-            tenant: name,
-            until,
-            timers_max,
-        };
-        log.note(&record, tenant.events_hash());
-    }
-    Ok(done)
 }
 
 /// A message larger than the node takes is refused before it is read.

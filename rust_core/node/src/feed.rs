@@ -15,13 +15,14 @@
 
 use std::collections::VecDeque;
 
-use csroute_engine::{Code, Event, EventKind, Micros, Rejection};
-use csroute_wire::{encode_event, finish_watch_reply};
+use csroute_engine::{Code, Event, Micros, Rejection};
+use csroute_wire::finish_watch_reply;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use smol_str::SmolStr;
 
 use crate::parking::Place;
+use crate::ring::Item;
 
 /// A message ends after the event that brings it to this size.
 const MESSAGE_BYTES: usize = 1 << 20;
@@ -99,7 +100,7 @@ struct Watcher {
 /// The ring, its index, and the watchers.
 #[derive(Debug)]
 pub struct Feed {
-    events: VecDeque<Event>,
+    events: VecDeque<Item>,
     events_max: usize,
     /// The last event's sequence.
     last: u64,
@@ -133,7 +134,22 @@ impl Feed {
 
     /// Takes the events out of the ring: for a replay that looks at each once, and has no watchers.
     pub fn take(&mut self) -> impl Iterator<Item = Event> + '_ {
-        self.events.drain(..)
+        self.events.drain(..).filter_map(|item| match item {
+            Item::Live(event) => Some(event),
+            Item::Kept { .. } => None,
+        })
+    }
+
+    /// The newest, for a snapshot.
+    pub fn newest(&self, events_max: usize) -> impl Iterator<Item = &Item> {
+        self.events.range(self.events.len().saturating_sub(events_max)..)
+    }
+
+    /// Puts the events that a snapshot kept into the ring; they end with its last.
+    pub fn restore(&mut self, kept: impl IntoIterator<Item = Item>) {
+        self.events = kept.into_iter().collect();
+        let surplus = self.events.len().saturating_sub(self.events_max);
+        self.events.drain(..surplus);
     }
 
     /// How many watch.
@@ -145,13 +161,14 @@ impl Feed {
     pub fn push(&mut self, event: Event) {
         debug_assert_eq!(event.sequence, self.last + 1);
         self.last = event.sequence;
+        let event = Item::from(event);
         if self.events.len() == self.events_max
             && let Some(old) = self.events.pop_front()
         {
             self.each_posting(&old, |posting, _| {
-                if posting.sequences.front() == Some(&old.sequence) {
+                if posting.sequences.front() == Some(&old.sequence()) {
                     posting.sequences.pop_front();
-                    posting.whole_after = old.sequence;
+                    posting.whole_after = old.sequence();
                 }
                 false
             });
@@ -167,15 +184,15 @@ impl Feed {
     }
 
     /// The postings that an event stands under; those for which `visit` says so become hot.
-    fn each_posting(&mut self, event: &Event, mut visit: impl FnMut(&mut Posting, u64) -> bool) {
+    fn each_posting(&mut self, event: &Item, mut visit: impl FnMut(&mut Posting, u64) -> bool) {
         if self.postings.is_empty() {
             return;
         }
-        for (axis, name) in names(event) {
+        for (axis, name) in event.names() {
             let Some(&at) = self.by_name[axis as usize].get(name) else {
                 continue;
             };
-            if visit(&mut self.postings[at], event.sequence) {
+            if visit(&mut self.postings[at], event.sequence()) {
                 self.hot.push(at);
             }
         }
@@ -274,8 +291,8 @@ impl Feed {
         });
         let posting = &mut self.postings[at];
         if posting.whole_after > cursor {
-            let under = |event: &&Event| names(event).any(|pair| pair == (axis, name));
-            posting.sequences = self.events.iter().filter(under).map(|event| event.sequence).collect();
+            let under = |event: &&Item| event.names().any(|pair| pair == (axis, name));
+            posting.sequences = self.events.iter().filter(under).map(Item::sequence).collect();
             posting.whole_after = self.last - self.events.len() as u64;
         }
         at
@@ -348,8 +365,8 @@ impl Feed {
         let mut out = Vec::new();
         let mut last = after;
         for event in self.events.iter().skip(self.at(after + 1)).take(events_max) {
-            encode_event(event, 1, &mut out);
-            last = event.sequence;
+            event.encode(1, &mut out);
+            last = event.sequence();
         }
         finish_watch_reply(last, &mut out);
         Ok(out)
@@ -418,7 +435,7 @@ impl Feed {
         };
         let (mut out, mut sent) = (Vec::new(), 0);
         for &sequence in sequences {
-            encode_event(&self.events[self.at(sequence)], field, &mut out);
+            self.events[self.at(sequence)].encode(field, &mut out);
             sent += 1;
             if out.len() >= MESSAGE_BYTES {
                 break;
@@ -435,22 +452,6 @@ impl Feed {
         }
         out
     }
-}
-
-/// The names that an event stands under.
-fn names(event: &Event) -> impl Iterator<Item = (Axis, &SmolStr)> {
-    let old_session = match &event.kind {
-        EventKind::AgentSuperseded { old_session, .. } => Some((Axis::Session, old_session)),
-        _ => None,
-    };
-    [
-        (Axis::Source, &event.source),
-        (Axis::Queue, &event.queue),
-        (Axis::Session, &event.session),
-    ]
-    .into_iter()
-    .chain(old_session)
-    .filter(|(_, name)| !name.is_empty())
 }
 
 /// No such watcher.

@@ -3,7 +3,8 @@
 //! | part | holds |
 //! |---|---|
 //! | `node` | format (number, 1), hash of all events so far (8 bytes) |
-//! | `tenant/NAME`, by name | draining (0 or 1), when last used (number), hash of its events (8 bytes), state hash (8 bytes), then the engine's own snapshot |
+//! | `tenant/NAME`, by name | draining (0 or 1), when last used (number), state hash (8 bytes), then the engine's own snapshot |
+//! | `events/NAME`, right after it | the newest events of its ring, at most 16,384, each as [`crate::ring`] keeps it |
 //!
 //! Numbers as in [`crate::record`]; hashes are little-endian. Watchers, parked calls and counts of rejections are not in
 //! it: they decide nothing.
@@ -29,12 +30,16 @@ use csroute_journal::{SnapshotReader, SnapshotWriter};
 
 use crate::core::NodeCore;
 use crate::record::{BadRecord, number, put, take};
+use crate::ring::Item;
 use crate::tenant::Tenant;
 use crate::trouble::Trouble;
 
 const FORMAT: u64 = 1;
 const NODE: &str = "node";
 const TENANT: &str = "tenant/";
+const EVENTS: &str = "events/";
+/// Events of a tenant that a snapshot keeps.
+pub(crate) const EVENTS_MAX: usize = 16_384;
 
 /// Writes all parts.
 pub fn save(core: &NodeCore, snapshot: &mut SnapshotWriter) -> Result<(), Trouble> {
@@ -48,10 +53,15 @@ pub fn save(core: &NodeCore, snapshot: &mut SnapshotWriter) -> Result<(), Troubl
         head.clear();
         head.push(tenant.draining.into());
         put(&mut head, tenant.used_at);
-        head.extend_from_slice(&tenant.events_hash().to_le_bytes());
         head.extend_from_slice(&tenant.engine().state_hash().to_le_bytes());
         snapshot.write(&head)?;
         snapshot.write(&tenant.engine().snapshot())?;
+        snapshot.part(&format!("{EVENTS}{name}"))?;
+        for event in tenant.feed.newest(EVENTS_MAX) {
+            head.clear();
+            event.save(&mut head);
+            snapshot.write(&head)?;
+        }
     }
     Ok(())
 }
@@ -78,15 +88,26 @@ pub fn load(core: &mut NodeCore, snapshot: &mut SnapshotReader) -> Result<Vec<(S
         } else if let Some(name) = part.strip_prefix(TENANT) {
             let read = |from: &mut &[u8]| {
                 let (draining, used_at) = (number::<u8>(from)? != 0, number::<i64>(from)?);
-                Ok::<_, BadRecord>((draining, used_at, take::<8>(from)?, take::<8>(from)?))
+                Ok::<_, BadRecord>((draining, used_at, take::<8>(from)?))
             };
-            let (draining, used_at, events, state) = read(&mut from).map_err(|wrong| bad(wrong.to_string()))?;
+            let (draining, used_at, state) = read(&mut from).map_err(|wrong| bad(wrong.to_string()))?;
             let engine = Engine::restore(from).map_err(|no| bad(no.to_string()))?;
             let mut tenant = Tenant::new(engine, core.limits.ring_events_max);
-            tenant.hash_events(u64::from_le_bytes(events));
             (tenant.draining, tenant.used_at) = (draining, used_at);
             core.tenants.put(name.into(), tenant);
             hashes.push((name.to_owned(), u64::from_le_bytes(state)));
+        } else if let Some(tenant) = part.strip_prefix(EVENTS).and_then(|name| core.tenants.known(name)) {
+            let mut events = Vec::new();
+            while !from.is_empty() {
+                events.push(Item::load(&mut from).map_err(|wrong| bad(wrong.to_string()))?);
+            }
+            if events
+                .last()
+                .is_some_and(|event| event.sequence() != tenant.engine.sequence())
+            {
+                return Err(bad("its events do not end where its tenant does".to_owned()));
+            }
+            tenant.feed.restore(events);
         } else {
             return Err(bad(format!("it has a part {part:?}, which this version does not know")));
         }

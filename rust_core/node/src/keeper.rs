@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use csroute_engine::Micros;
 use csroute_journal::{BlockBuilder, CommitOptions, Committer, Position, Space};
@@ -14,11 +16,15 @@ use csroute_journal::{BlockBuilder, CommitOptions, Committer, Position, Space};
 use crate::histogram::Histogram;
 use crate::keeping::Keeping;
 use crate::log::Log;
-use crate::node::Completion;
+use crate::node::{Completion, Shared};
 use crate::trouble::Trouble;
 
 /// Blocks that are not durable yet, at most.
 const PENDING_BLOCKS_MAX: usize = 4096;
+/// How often the disk is looked at by a writer that waits for it.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// A node that is to stop waits so long for a full disk.
+const FULL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers, and the block that they wait for.
 #[derive(Default)]
@@ -30,6 +36,7 @@ struct Held {
 
 /// The writer's side of the journal.
 pub(crate) struct Keeper {
+    shared: Arc<Shared>,
     committer: Arc<Committer>,
     held: VecDeque<Held>,
     /// The last block handed over.
@@ -43,12 +50,12 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Goes on after what was recovered; `woken` is called when more is durable.
+    /// Goes on after what was recovered; the writer is woken when more is durable.
     pub fn start(
+        shared: Arc<Shared>,
         keeping: &Keeping,
         log: csroute_journal::Log,
         events_hash: u64,
-        woken: impl FnMut() + Send + 'static,
     ) -> Result<Self, Trouble> {
         let options = CommitOptions {
             durability: keeping.durability,
@@ -56,8 +63,10 @@ impl Keeper {
             queue_bytes_max: keeping.pending_bytes_max,
         };
         let block = log.position().block;
+        let woken = shared.clone();
         Ok(Self {
-            committer: Arc::new(Committer::start(log, options, woken)?),
+            shared,
+            committer: Arc::new(Committer::start(log, options, move || woken.queue.wake())?),
             held: VecDeque::new(),
             block,
             events_hash,
@@ -80,6 +89,7 @@ impl Keeper {
         for record in log.records() {
             block.push(&[record])?;
         }
+        self.until(|keeper| keeper.committer.has_room())?;
         self.block = self.committer.submit(block.seal(self.events_hash, now))?;
         self.pending.push_back((self.block, Instant::now()));
         self.events_hash = log.hash();
@@ -123,7 +133,24 @@ impl Keeper {
 
     /// Waits until all that was handed over is durable.
     pub fn settle(&self) -> Result<(), Trouble> {
-        Ok(self.committer.wait(self.block)?)
+        self.until(|keeper| keeper.committer.progress().durable >= keeper.block)
+    }
+
+    /// Waits for the disk, until it fails, or is full while the node is to stop.
+    fn until(&self, done: impl Fn(&Self) -> bool) -> Result<(), Trouble> {
+        let started = Instant::now();
+        while !done(self) {
+            let progress = self.committer.progress();
+            if let Some(error) = progress.failed {
+                return Err(error.into());
+            }
+            let stopping = self.shared.stopping.load(Ordering::Relaxed);
+            if stopping && progress.space == Space::Full && started.elapsed() >= FULL_PATIENCE {
+                return Err(Trouble::NoSpace);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
     }
 
     /// The calls whose fate is not known: the journal failed.

@@ -74,7 +74,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub fn new(mut keeping: Keeping) -> Result<Self, Trouble> {
-        let (disk, syncs) = Measured::new(keeping.disk);
+        let (disk, syncs) = Measured::on(keeping.disk);
         keeping.disk = disk;
         Ok(Self {
             folder: Folder::lock(keeping.disk.clone())?,
@@ -95,7 +95,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub fn new(disk: Arc<dyn Disk>) -> (Arc<dyn Disk>, Syncs) {
+    pub fn on(disk: Arc<dyn Disk>) -> (Arc<dyn Disk>, Syncs) {
         let syncs = Syncs::default();
         let measured = Self {
             disk,

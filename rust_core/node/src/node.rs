@@ -4,9 +4,9 @@
 //! stamped with the clock and applied, in the order it came. Answers leave a block at a time, about every millisecond
 //! while a block is long, and so do the messages of watchers and the slices of long reads.
 //!
-//! With a data folder ([`Keeping`]) the node first reads its journal: calls are refused RECOVERING until all is back.
+//! With a data folder ([`Keeping`]) the node first reads its journal: calls are refused `RECOVERING` until all is back.
 //! Then every block goes to the journal's thread, and answers leave when it is durable. When the journal fails, nothing
-//! is acknowledged any more: everyone who waits is answered JOURNAL_FAILED, and the node has ended.
+//! is acknowledged any more: everyone who waits is answered `JOURNAL_FAILED`, and the node has ended.
 //!
 //! A panic inside the engine fails the node: everyone who waits is answered `INTERNAL`, everyone who comes later too,
 //! and nothing is applied any more, since the state may be broken.
@@ -465,6 +465,56 @@ mod tests {
         node.stop();
         let metrics: serde_json::Value = serde_json::from_slice(&node.metrics()).unwrap();
         assert_eq!(metrics["failed"], true);
+    }
+
+    #[test]
+    fn a_command_that_panics_is_not_kept_and_what_was_before_it_is() {
+        use csroute_journal::SimDisk;
+        use csroute_wire::Method;
+        let disk = SimDisk::new(1);
+        let open = || {
+            let keeping = Keeping {
+                reserve_bytes: 0,
+                ..Keeping::on(Arc::new(disk.clone()))
+            };
+            let settings = Settings {
+                keeping: Some(keeping),
+                ..Settings::default()
+            };
+            let book = Book::default();
+            let node = Node::open(settings, book.clone()).unwrap();
+            while node.life().stage() == Stage::Recovering {
+                thread::sleep(Duration::from_millis(1));
+            }
+            (node, book)
+        };
+        let opens = |node: &Node, token: u64| {
+            let request = [b"\x0a\x02s", [b'0' + token as u8].as_slice()].concat();
+            let call = Call {
+                request: &request,
+                ..call(Method::OpenSession.number())
+            };
+            node.submit(&call, token, 0);
+        };
+        let (node, book) = open();
+        (0..5).for_each(|token| opens(&node, token));
+        node.submit(&call(PANIC), 5, 0);
+        (6..10).for_each(|token| opens(&node, token));
+        let answered = book.wait_for(10);
+        let kept = answered.values().take_while(|codes| codes[0] == 0).count();
+        assert!(kept <= 5 && answered[&5] == [grpc_code(Code::Internal)], "{answered:?}");
+        drop(node);
+        disk.restart();
+        let (node, book) = open();
+        for token in 0..kept as u64 {
+            let request = [b"\x0a\x02s", [b'0' + token as u8].as_slice()].concat();
+            let call = Call {
+                request: &request,
+                ..call(Method::RenewLease.number())
+            };
+            node.submit(&call, token, 0);
+            assert_eq!(book.wait_for(token as usize + 1)[&token], [0]);
+        }
     }
 
     #[test]

@@ -248,12 +248,10 @@ impl Replay {
 }
 
 fn empty() -> NodeCore {
-    let mut core = NodeCore::new(Limits {
+    NodeCore::new(Limits {
         ring_events_max: RECORD_EVENTS_MAX,
         ..Limits::default()
-    });
-    core.hash_events();
-    core
+    })
 }
 
 /// The first block from which on all was decided under this version's semantics.

@@ -67,6 +67,10 @@ pub enum Record<'a> {
 #[error("{0}")]
 pub struct BadRecord(&'static str);
 
+impl BadRecord {
+    pub(crate) const NAME: Self = Self("an event stands under a name of no known kind");
+}
+
 const WRITE: u8 = 1;
 const ADVANCE: u8 = 2;
 const RESUME: u8 = 3;

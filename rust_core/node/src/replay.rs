@@ -1,6 +1,6 @@
 //! Replay: the node fed with the records of its journal comes to the same state, and raises the same events.
 
-use csroute_engine::Rejection;
+use csroute_engine::{Micros, Rejection};
 use csroute_wire::{Method, Request, decode};
 
 use crate::core::NodeCore;
@@ -35,9 +35,24 @@ impl NodeCore {
             Record::Drain { on, .. } => tenant.draining = on,
             Record::GiveBack { .. } => {}
         }
-        let events_hash = tenant.events_hash();
+        let events_hash = tenant.engine.events_hash();
         self.log.note(record, events_hash);
         Ok(())
+    }
+
+    /// The newest time that any tenant was told.
+    pub fn latest(&self) -> Micros {
+        self.tenants
+            .all()
+            .map(|(_, tenant)| tenant.engine.now())
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Drops all tenants, and the hash of what they did: to begin again.
+    pub fn forget(&mut self) {
+        self.tenants.clear();
+        self.log.resume_from(0);
     }
 }
 

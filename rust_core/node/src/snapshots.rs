@@ -4,7 +4,7 @@
 //! hash of the events of every block: each snapshot is a test of determinism), writes the next snapshot, reads it back
 //! and compares the state's hashes; only then older snapshots and segments go. So the writer's pause is none, and a
 //! journal's thread's is the closing of a segment. The price: while it runs there is a second state in memory, and at
-//! most half a core goes to it (`SHARE`).
+//! most half a core goes to it (`SHARE`), and that after everybody else's.
 //!
 //! One that fails is said, counted and tried again in its time: the journal alone is enough to recover.
 
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use csroute_engine::{Micros, SEMANTICS};
 use csroute_journal::{Committer, Disk, Position, Reader, SnapshotReader, SnapshotWriter, Start, prune};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use serde_json::json;
 
 use crate::clock::wall;
@@ -26,6 +28,8 @@ use crate::trouble::Trouble;
 /// Work between two rests, and the rest as a share of the work: half a core.
 const WORK: Duration = Duration::from_millis(5);
 const SHARE: u32 = 1;
+/// The system's least favour.
+const NICE: i32 = 19;
 /// After one that failed.
 const RETRY: Duration = Duration::from_mins(1);
 
@@ -132,6 +136,8 @@ struct Thread {
 
 impl Thread {
     fn live(self) {
+        // After everybody else. Where the system does not let it, the rests must do.
+        let _ = setpriority_process(Some(gettid()), NICE);
         let mut since = Instant::now();
         let mut written = 0;
         while let Some(asked) = self.wait(since, written) {
@@ -190,8 +196,15 @@ impl Thread {
     fn take(&self) -> Result<Option<Figures>, Trouble> {
         let started = Instant::now();
         let disk = &self.keeping.disk;
+        // Looked at, not waited for: a full disk must not keep the node from stopping.
+        let Some(()) = self.until(Committer::has_room)? else {
+            return Ok(None);
+        };
         let next = self.committer.rotate(wall())?;
-        self.committer.wait_rotated(next)?;
+        let rotated = |committer: &Committer| committer.progress().segment_first >= next;
+        let Some(()) = self.until(rotated)? else {
+            return Ok(None);
+        };
         let mut core = self.replica();
         let newest = load_newest(&mut core, disk, &mut Vec::new())?;
         let mut position = newest.as_ref().map(|snapshot| snapshot.position);
@@ -224,13 +237,25 @@ impl Thread {
         Ok(Some(figures))
     }
 
+    /// None: the node stops.
+    fn until(&self, done: impl Fn(&Committer) -> bool) -> Result<Option<()>, Trouble> {
+        while !done(&self.committer) {
+            if let Some(error) = self.committer.progress().failed {
+                return Err(error.into());
+            }
+            if self.shared.wants().stop {
+                return Ok(None);
+            }
+            thread::sleep(WORK);
+        }
+        Ok(Some(()))
+    }
+
     fn replica(&self) -> NodeCore {
-        let mut core = NodeCore::new(Limits {
-            ring_events_max: 1,
+        NodeCore::new(Limits {
+            ring_events_max: image::EVENTS_MAX.min(self.limits.ring_events_max),
             ..self.limits
-        });
-        core.hash_events();
-        core
+        })
     }
 
     /// What was written comes back as the same state: its journal may go.

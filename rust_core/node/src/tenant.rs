@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use csroute_engine::{Code, Engine, Event, Micros, Rejection, TicketState, WARM_MAX, limits};
-use csroute_wire::{Replies, Write, encode_event};
+use csroute_wire::{Replies, Write};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::core::Limits;
 use crate::feed::Feed;
@@ -16,13 +15,6 @@ use crate::parking::Place;
 
 /// Counts of rejections, by code.
 pub type Rejections = BTreeMap<Code, u64>;
-
-/// The running hash of a tenant's events.
-#[derive(Default)]
-struct Hashing {
-    hash: u64,
-    scratch: Vec<u8>,
-}
 
 /// What a tenant has in the node.
 pub struct Tenant {
@@ -34,7 +26,6 @@ pub struct Tenant {
     pub(crate) used_at: Micros,
     /// Scratch: raised, not yet in the feed.
     events: Vec<Event>,
-    hashing: Option<Hashing>,
     /// Parked Routes, by ticket.
     waits: FxHashMap<SmolStr, Vec<Place>>,
     /// Tickets among those that something happened to.
@@ -52,7 +43,6 @@ impl Tenant {
             draining: false,
             used_at: 0,
             events: Vec::new(),
-            hashing: None,
             waits: FxHashMap::default(),
             stirred: Vec::new(),
         }
@@ -71,19 +61,6 @@ impl Tenant {
     /// A `WatchReply` with the events after a sequence.
     pub fn events(&self, after: u64, events_max: usize) -> Result<Vec<u8>, Rejection> {
         self.feed.events(after, events_max)
-    }
-
-    /// The running hash of its events; 0 unless they are hashed.
-    pub fn events_hash(&self) -> u64 {
-        self.hashing.as_ref().map_or(0, |hashing| hashing.hash)
-    }
-
-    /// Hashes its events from here on, going on from this.
-    pub fn hash_events(&mut self, from: u64) {
-        self.hashing = Some(Hashing {
-            hash: from,
-            ..Hashing::default()
-        });
     }
 
     /// Nothing is held and nobody watches: it may be given back.
@@ -135,6 +112,9 @@ impl Tenant {
         self.publish();
         begun?;
         for item in 0..write.len() {
+            if item % WARM_MAX == 0 && write.len() > 1 {
+                self.engine.warm((item..write.len()).map(|item| write.ticket(item)));
+            }
             // What was rejected then is rejected now, and changes nothing.
             let _ = write
                 .command(item)
@@ -161,11 +141,6 @@ impl Tenant {
     /// Moves what was raised into the feed.
     fn publish(&mut self) {
         for event in self.events.drain(..) {
-            if let Some(Hashing { hash, scratch }) = &mut self.hashing {
-                scratch.clear();
-                encode_event(&event, 1, scratch);
-                *hash = xxh3_64_with_seed(scratch, *hash);
-            }
             if !self.waits.is_empty() && self.waits.contains_key(&event.ticket) {
                 self.stirred.push(event.ticket.clone());
             }
@@ -203,19 +178,11 @@ impl Tenant {
 #[derive(Default)]
 pub struct Tenants {
     by_name: FxHashMap<SmolStr, Tenant>,
-    /// Whether their events are hashed.
-    hashing: bool,
     /// Given back since the last `given_back`.
     given_back: Vec<SmolStr>,
 }
 
 impl Tenants {
-    /// Hashes the events of all, from here on.
-    pub fn hash_events(&mut self) {
-        self.hashing = true;
-        self.by_name.values_mut().for_each(|tenant| tenant.hash_events(0));
-    }
-
     /// The tenant of this name, made at first use.
     pub fn get(&mut self, name: &str, bounds: &Limits, now: Micros) -> Result<&mut Tenant, Rejection> {
         if !self.by_name.contains_key(name) {
@@ -238,14 +205,9 @@ impl Tenants {
 
     /// The tenant of this name, made if it is not there.
     pub fn made(&mut self, name: &str, ring_events_max: usize) -> &mut Tenant {
-        let hashing = self.hashing;
-        self.by_name.entry(name.into()).or_insert_with(|| {
-            let mut tenant = Tenant::new(Engine::new(), ring_events_max);
-            if hashing {
-                tenant.hash_events(0);
-            }
-            tenant
-        })
+        self.by_name
+            .entry(name.into())
+            .or_insert_with(|| Tenant::new(Engine::new(), ring_events_max))
     }
 
     /// Puts a tenant in the place of this name.

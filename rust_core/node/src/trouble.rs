@@ -54,6 +54,12 @@ pub enum Trouble {
     /// The engine refused what it had taken before.
     #[error("resuming: {0}. This is a fault of csroute: report it")]
     Engine(#[from] Rejection),
+    /// The node was to stop, and its disk stayed full.
+    #[error(
+        "the journal's disk is full, and the node was to stop: what was applied and could not be written is not kept; \
+         nobody was told that it is. Free some space, start again, and let callers send again, with the same ids"
+    )]
+    NoSpace,
     /// No thread could be started.
     #[error("a thread could not be started: {0}")]
     Thread(String),

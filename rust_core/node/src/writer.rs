@@ -107,14 +107,12 @@ impl Writer {
     fn recover(&mut self, opened: Opened) -> Result<(), Trouble> {
         let Opened { keeping, folder, syncs } = opened;
         let options = recovery::options(keeping.segment_bytes, keeping.reserve_bytes);
-        self.core.hash_events();
         let shared = self.shared.clone();
         let (log, report) = recovery::recover(&mut self.core, folder, options, |progress| {
             shared.life.told(progress);
         })?;
         self.clock = Clock::start(report.last);
-        let woken = self.shared.clone();
-        let keeper = Keeper::start(&keeping, log, self.core.log.hash(), move || woken.queue.wake())?;
+        let keeper = Keeper::start(self.shared.clone(), &keeping, log, self.core.log.hash())?;
         let newest = snapshots::Figures {
             block: report.snapshot,
             ..snapshots::Figures::default()

@@ -15,7 +15,6 @@ use prost::Message;
 /// A journal whose last command was stamped with this time: an agent with a lease of a minute, and a ticket with it.
 fn written_at(folder: &Folder, now: i64) {
     let mut core = NodeCore::new(Limits::default());
-    core.hash_events();
     let alone = csroute_journal::Folder::lock(folder.disk()).expect("nobody has it");
     let (mut journal, _) = recover(&mut core, alone, options(1 << 20, 0), |_| ()).expect("an empty folder");
     core.log.keep(true);

@@ -70,7 +70,6 @@ fn opened(disk: &SimDisk, rng: &mut Rng) -> Running {
 /// The state that the disk holds, read without a node: state hashes by tenant, and the hash of all events.
 fn read(disk: &SimDisk) -> (Vec<(String, u64)>, u64) {
     let mut core = NodeCore::new(Limits::default());
-    core.hash_events();
     let folder = Folder::lock(Arc::new(disk.clone())).expect("nobody has it");
     recover(&mut core, folder, options(1 << 20, 0), |_| ()).unwrap_or_else(|trouble| panic!("{trouble}"));
     let states = core
@@ -312,6 +311,35 @@ fn a_full_disk_sheds_new_tickets_and_heals() {
         assert!(again.route(id).replayed);
     }
     assert!(again.complete(&routed[0], 1).replayed);
+}
+
+#[test]
+fn a_node_stops_though_its_disk_stays_full() {
+    let disk = SimDisk::new(8);
+    let keeping = || keeping(Arc::new(disk.clone()));
+    let mut node = Running::open(keeping()).expect("it is opened");
+    node.staff("ana", 2);
+    node.route("kept");
+    disk.set_faults(Faults {
+        capacity: Some(1),
+        ..Faults::default()
+    });
+    let token = node.submit("t", Method::Route, &route_request("unsure"));
+    node.node.snapshot();
+    while node.node.life().json()["space"] != "full" {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    node.node.stop();
+    let answer = node.answers.wait_for_token(token);
+    assert_eq!(answer.grpc_code, grpc_code(Code::JournalFailed));
+    let Stage::Failed(why) = node.node.life().stage() else {
+        panic!("it could not keep all")
+    };
+    assert!(why.contains("disk is full"), "{why}");
+    disk.set_faults(Faults::default());
+    disk.restart();
+    let mut again = Running::open(keeping()).expect("it is opened");
+    assert!(again.route("kept").replayed && !again.route("unsure").replayed);
 }
 
 #[test]

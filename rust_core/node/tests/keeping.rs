@@ -53,7 +53,6 @@ fn recovering_twice_is_recovering_once() {
     drop(node);
     let recovered = || {
         let mut core = NodeCore::new(Limits::default());
-        core.hash_events();
         let alone = csroute_journal::Folder::lock(folder.disk()).expect("nobody has it");
         let (_, report) = recover(&mut core, alone, options(1 << 20, 0), |_| ()).expect("it is recovered");
         let hash = core.states().next().map(|(_, tenant)| tenant.engine().state_hash());
@@ -232,4 +231,34 @@ fn watchers_go_on_where_they_were() {
         .map(|event| (event.sequence, event.ticket.as_str()))
         .collect();
     assert_eq!(tickets[0], (after + 1, "t2"), "{tickets:?}");
+}
+
+#[test]
+fn watchers_go_on_though_a_snapshot_stands_between() {
+    let folder = Folder::new();
+    let mut node = open(&folder);
+    node.staff("ana", 2);
+    node.route("t1");
+    let after = node.stats().sequence;
+    node.route("t2");
+    node.snapshot(&folder);
+    node.route("t3");
+    node.node.stop();
+    let mut again = open(&folder);
+    assert!(
+        again.node.life().json()["snapshot"]
+            .as_u64()
+            .is_some_and(|block| block > 0)
+    );
+    let watch = pb::WatchRequest {
+        after_sequence: after,
+        sources: vec!["gateway".into()],
+        ..pb::WatchRequest::default()
+    };
+    let handle = again.ok(Method::WatchOpen, &watch);
+    let token = again.submit("t", Method::WatchNext, &handle);
+    let reply = pb::WatchReply::decode(&*again.answers.wait_for_token(token).bytes).expect("events");
+    let mut tickets: Vec<_> = reply.events.iter().map(|event| event.ticket.as_str()).collect();
+    tickets.dedup();
+    assert_eq!(tickets, ["t2", "t3"]);
 }

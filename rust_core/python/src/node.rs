@@ -54,13 +54,13 @@ impl Sink for Inbox {
 pub struct Node {
     outbox: Arc<Outbox>,
     mail: Arc<Mail>,
-    node: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 impl Node {
     /// For another door.
     pub fn shared(&self) -> Arc<Inner> {
-        self.node.clone()
+        self.inner.clone()
     }
 
     /// Its answers.
@@ -158,7 +158,7 @@ impl Node {
         Ok(Self {
             outbox,
             mail,
-            node: Arc::new(node),
+            inner: Arc::new(node),
         })
     }
 
@@ -167,7 +167,7 @@ impl Node {
     }
 
     fn submit(&self, method: u16, tenant: &str, caller: &str, request: &[u8], token: u64, deadline_us: i64) {
-        self.node.submit(
+        self.inner.submit(
             &Call {
                 method,
                 tenant,
@@ -192,20 +192,20 @@ impl Node {
             authorization,
             names: &names,
         };
-        self.node
+        self.inner
             .admit(&credential, path, tenant, caller)
             .map(|who| (who.tenant.to_string(), who.caller.to_string()))
             .map_err(|no| raise(py, &no))
     }
 
     fn set_access(&self, credentials: &[u8]) -> PyResult<()> {
-        self.node
+        self.inner
             .set_access(Access::parse(credentials).map_err(PyValueError::new_err)?);
         Ok(())
     }
 
     fn set_in_flight_max(&self, calls: usize) {
-        self.node.set_in_flight_max(calls);
+        self.inner.set_in_flight_max(calls);
     }
 
     fn completions<'py>(&self, py: Python<'py>) -> Vec<(u64, i32, Bound<'py, PyBytes>)> {
@@ -216,22 +216,22 @@ impl Node {
     }
 
     fn state<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.node.life().json().to_string().as_bytes())
+        PyBytes::new(py, self.inner.life().json().to_string().as_bytes())
     }
 
     fn snapshot(&self) {
-        self.node.snapshot();
+        self.inner.snapshot();
     }
 
     fn drain(&self, on: bool) {
-        self.node.drain(on);
+        self.inner.drain(on);
     }
 
     fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.node.stop());
+        py.detach(|| self.inner.stop());
     }
 
     fn metrics<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.node.metrics())
+        PyBytes::new(py, &self.inner.metrics())
     }
 }

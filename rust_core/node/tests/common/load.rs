@@ -252,7 +252,7 @@ impl Load {
         let tenant = TENANTS[of];
         let (method, request) = match self.rng.below(100) {
             0..15 => {
-                let tickets: Vec<_> = (0..1 + self.rng.below(2))
+                let tickets: Vec<_> = (0..=self.rng.below(2))
                     .map(|_| {
                         self.tickets[of] += u64::from(!self.rng.chance(10)); // now and then one again
                         Self::ticket(self.tickets[of])
@@ -269,7 +269,7 @@ impl Load {
                 (Method::Route, pb::RouteRequest { ticket, wait_ms: 0 }.encode_to_vec())
             }
             20..75 => {
-                let actions = (0..1 + self.rng.below(8))
+                let actions = (0..=self.rng.below(8))
                     .map(|tag| pb::AgentAction {
                         action: Some(self.action(of)),
                         tag,
