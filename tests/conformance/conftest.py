@@ -80,10 +80,9 @@ def serving() -> Iterator[dict[str, str]]:
     command = [str(csroute), "serve", *anywhere, "--policy", str(ROOT / "examples" / "shop.py")]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
-        for line in server.stderr:
-            said = json.loads(line)
-            if said["event"] == "listening":
-                break
+        said: dict[str, Any] = {}
+        while said.get("event") != "listening":
+            said = json.loads(server.stderr.readline())
         reading = threading.Thread(target=server.stderr.read)  # so that it can go on logging
         reading.start()
         yield {"python": f"127.0.0.1:{said['port']}", "native": f"127.0.0.1:{said['native_port']}"}

@@ -96,7 +96,7 @@ async def rejected(call: Awaitable[object]) -> RejectedError:
 
 
 @contextlib.asynccontextmanager
-async def running(door: str = "python", **settings: Any) -> AsyncIterator[Rig]:
+async def running(door: str = "python", /, **settings: Any) -> AsyncIterator[Rig]:
     """A server of its own, with these settings, seen through one of its doors."""
     given = {
         "listen": "127.0.0.1:0",

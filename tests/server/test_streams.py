@@ -151,7 +151,7 @@ async def test_a_thousand_idle_streams_cost_nothing_and_go(door: str) -> None:
             stream.cancel()
         await until(lambda: rig.open_streams() == 0)
         assert (await rig.route("t2")).place == 2
-        await until(lambda: rig.idle())
+        await until(rig.idle)
 
 
 async def test_a_client_that_does_not_read_is_cut(door: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -92,7 +92,7 @@ def serve(
     from csroute.config import Config, load_config  # noqa: PLC0415
     from csroute.errors import ConfigError  # noqa: PLC0415
 
-    given: dict[str, str | None] = {
+    given: dict[str, Any] = {
         "listen": listen,
         "native_listen": native,
         "policy": policy,

@@ -24,6 +24,7 @@ A client sends a key or a token as metadata `authorization: Bearer …`. Health 
 from __future__ import annotations
 
 import json
+import ssl
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,11 @@ def certificates(config: Config) -> Certificates | None:
     """Reads them; None: there are none. Raises ConfigError."""
     if not config.tls_certificate:
         return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(config.tls_certificate, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"tls_certificate {config.tls_certificate}, tls_key {config.tls_key}: {error}") from None
     client_ca = _read("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
     return Certificates(_read("tls_certificate", config.tls_certificate), _read("tls_key", config.tls_key), client_ca)
 

@@ -31,7 +31,7 @@ from csroute import _csroute
 from csroute.config import hash_key
 from csroute.errors import ConfigError, JournalError, rejection
 from csroute.logs import CallLog, configure_logs
-from csroute.metrics import serve_metrics
+from csroute.metrics import NodeCollector, serve_metrics
 from csroute.router import policy_bytes
 from csroute.server.door import TENANT_DEFAULT, Door
 from csroute.server.life import Life
@@ -259,7 +259,7 @@ class Server:
     def reload(self, config: Config) -> None:
         """Certificates, keys, credentials and limits as they are now, without a restart; all or nothing.
 
-        ConfigError: something is wrong, and everything stays as it was. What else differs is logged: it needs a restart.
+        ConfigError: something is wrong, and all stays as it was. What else differs needs a restart, and is logged.
         """
         if bool(config.tls_certificate) != bool(self.config.tls_certificate):
             raise ConfigError("tls_certificate: TLS comes and goes with a restart alone")
@@ -285,7 +285,8 @@ class Server:
             return
         host, _, port = self.config.metrics_listen.rpartition(":")
         try:
-            self._metrics, _thread = serve_metrics(self._node.metrics, host.strip("[]"), int(port))
+            figures = NodeCollector(self._node.metrics, lambda: self._native.figures() if self._native else b"{}")
+            self._metrics, _thread = serve_metrics(figures, host.strip("[]"), int(port))
         except OSError as error:
             at = self.config.metrics_listen
             raise ConfigError(f"metrics_listen: {at} cannot be listened on: {error.strerror}") from None

@@ -111,7 +111,8 @@ def refusal(call: Any, request: Any, **more: Any) -> list[Any]:
     try:
         call(request, **more)
     except grpc.RpcError as error:
-        no: Any = rpc_status.from_call(error)
+        failed: Any = error  # it is its call too
+        no: Any = rpc_status.from_call(failed)
         seen = [no.code]
         for detail in no.details:
             info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
