@@ -32,10 +32,11 @@ COPY docker/healthcheck.py /opt/csroute/healthcheck.py
 ENV PATH=/opt/csroute/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     CSROUTE_LISTEN=0.0.0.0:7700 \
+    CSROUTE_NATIVE_LISTEN=0.0.0.0:7701 \
     CSROUTE_METRICS_LISTEN=0.0.0.0:7780
 USER 10001
-# 7700: gRPC. 7780: Prometheus. Settings are CSROUTE_ variables; a policy of your own: CSROUTE_POLICY=/policy.py
-EXPOSE 7700 7780
+# 7700: gRPC. 7701: the native door. 7780: Prometheus. Settings are CSROUTE_ variables; a policy of your own: CSROUTE_POLICY=/policy.py
+EXPOSE 7700 7701 7780
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["python", "/opt/csroute/healthcheck.py", "127.0.0.1:7700"]

@@ -1,4 +1,4 @@
-# A machine with Python 3.11+, a Rust toolchain and make needs nothing else; `make conformance` needs Go too.
+# A machine with Python 3.11+, a Rust toolchain and make needs nothing else; `make conformance` needs Go and Node too.
 #
 #   make          build into .venv: .venv/bin/csroute is the command afterwards
 #   make demo     a Double-11 night through real gRPC; options in ARGS="--seconds 60 --json night.json"
@@ -84,6 +84,7 @@ bench-smoke: $(BUILT)
 ci: lint test bench-smoke
 
 conformance: $(BUILT) $(GRPCURL)
+	$(BIN)/python scripts/conformance_clients.py
 	GRPCURL=$(GRPCURL) $(BIN)/pytest -m conformance tests/conformance $(ARGS)
 
 $(GRPCURL):

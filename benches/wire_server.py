@@ -23,7 +23,8 @@ async def _echo(request: bytes, _: grpc.aio.ServicerContext[bytes, bytes]) -> by
 async def _serve() -> None:
     handlers = grpc.method_handlers_generic_handler("bench.Echo", {"Echo": grpc.unary_unary_rpc_method_handler(_echo)})
     server = Server(
-        load_config(environ={}, listen="127.0.0.1:0", metrics_listen="off", policy="double11"), handlers=[handlers]
+        load_config(environ={}, listen="127.0.0.1:0", native_listen="off", metrics_listen="off", policy="double11"),
+        handlers=[handlers],
     )
     await server.start()
     print(f"127.0.0.1:{server.port}", flush=True)

@@ -26,6 +26,7 @@ from typing import Final, final
 __all__: Final[list[str]] = [
     "Core",
     "JournalReader",
+    "NativeDoor",
     "Node",
     "Rejected",
     "Replay",
@@ -131,6 +132,21 @@ class Node:
         submitted. With data_dir an answer comes when all that was applied before it is durable; JOURNAL_FAILED: whether the
         call is kept is not known. Parked calls (WatchNext, WorkNext, a waiting Route) are not in flight; they have bounds of their own.
         """
+
+    def admit(
+        self, path: str, authorization: str, names: Sequence[str], tenant: str | None, caller: str
+    ) -> tuple[str, str]:
+        """As whom a call of this path goes on: (tenant, caller). Raises Rejected (UNAUTHENTICATED, FORBIDDEN, …).
+
+        authorization: that metadata, or empty; names: those in the client's verified certificate; tenant and caller:
+        as the call's metadata names them (else None, and the client's address).
+        """
+
+    def set_access(self, credentials: bytes) -> None:
+        """Which credentials are taken from now on, as JSON (`csroute.server.secure`). Raises ValueError: what is wrong."""
+
+    def set_in_flight_max(self, calls: int) -> None:
+        """Another in_flight_max, from now on."""
 
     def completions(self) -> list[tuple[int, int, bytes]]:
         """All answers since the last call: (token, grpc_code, reply or google.rpc.Status). Clears the descriptor."""
@@ -261,6 +277,64 @@ def journal_backup(
 ) -> tuple[int, int, list[str], int, list[str]]:
     """A consistent copy in an empty folder, as of until_us if given: (last block, its time_us, files, bytes, damaged
     snapshots left out). Raises OSError."""
+
+@final
+class NativeDoor:
+    """gRPC in front of a node on a thread of its own: no call of it takes the GIL.
+
+    All methods of the three services, health and reflection; the bounds are the server's settings, by the same names.
+    """
+
+    def __new__(
+        cls,
+        node: Node,
+        listen: str,
+        *,
+        calls_max: int = 4096,
+        connections_max: int = 4096,
+        connection_calls_max: int = 1024,
+        streams_max: int = 2048,
+        stream_window: int = 512,
+        message_bytes_max: int = 4_194_304,
+        write_timeout_ms: int = 30_000,
+        rejections_logged_per_s: int = 20,
+        echo: bool = False,
+        tls: tuple[bytes, bytes, bytes | None] | None = None,
+    ) -> NativeDoor:
+        """Listens at once; health says NOT_SERVING. Raises OSError: it cannot listen there, or the PEMs are none.
+
+        tls: certificate chain and key, as PEM, and who signs the clients' certificates; with it each must show one.
+
+        calls_max: unary calls in flight; past it: BUSY. connections_max: past it they are closed as they come.
+        echo: also answers /csroute.bench.Echo/Echo, for benches.
+        """
+
+    def port(self) -> int:
+        """Where it listens."""
+
+    def set_tls(self, tls: tuple[bytes, bytes, bytes | None] | None) -> None:
+        """Other certificates, for connections that come from now on. Raises ValueError; those there were stay."""
+
+    def set_limits(self, calls_max: int, streams_max: int) -> None:
+        """Other bounds, from now on."""
+
+    def serving(self, on: bool) -> None:
+        """What health says, unless the node has failed."""
+
+    def drain(self) -> None:
+        """No new connections; the clients of the old ones are told to go. What is under way goes on."""
+
+    def stop_reading(self) -> None:
+        """Streams take no more messages: what was read is answered, then they end as DRAINING."""
+
+    def quiet(self, patience_ms: int, *, streams: bool = False) -> bool:
+        """Waits until no unary call is in flight; with streams: no stream either. False: it took too long."""
+
+    def stop(self, patience_ms: int) -> None:
+        """Waits for the last words to leave, then ends."""
+
+    def figures(self) -> bytes:
+        """What is open now, as JSON: {"calls": 0, "streams": 0, "connections": 0}."""
 
 def methods() -> list[tuple[int, str, str]]:
     """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary, stream, watch, work or internal)."""

@@ -59,12 +59,23 @@ class Config(BaseModel):
 
     listen: Address = "127.0.0.1:7700"
     """Where gRPC listens. Port 0: any free one."""
+    native_listen: Address | Literal["off"] = "127.0.0.1:7701"
+    """Where the native door listens: the same API without Python on its way; "off": nowhere."""
     metrics_listen: Address | Literal["off"] = "127.0.0.1:7780"
     """Where the Prometheus endpoint listens; "off": nowhere."""
     policy: str = ""
     """The default tenant's policy: a .py, a compiled policy's file, or a preset's name. Empty: none is installed."""
     tenants: dict[str, str] = {}
     """Further tenants and their policies (in the file alone)."""
+
+    tls_certificate: str = ""
+    """The server's certificate and those that lead to its root: a PEM file. Empty: no TLS. Both doors use it."""
+    tls_key: str = ""
+    """The certificate's key: a PEM file."""
+    tls_client_ca: str = ""
+    """Who signs the clients' certificates: a PEM file. With it every client must show one."""
+    credentials: str = ""
+    """A TOML file: which keys, tokens and client certificates are taken, and as whom. Empty: whoever calls, may."""
 
     in_flight_max: Annotated[int, Field(ge=1, le=1_000_000)] = 8192
     """Calls taken and not answered yet; past it: BUSY."""
@@ -82,6 +93,12 @@ class Config(BaseModel):
     """Calls and streams at a time on one connection; more wait at the client."""
     stream_window: Annotated[int, Field(ge=1, le=1024)] = 8
     """Messages of one stream that are read and not answered yet."""
+    native_calls_max: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    """Unary calls in flight at the native door; past it: BUSY, before their bytes are read."""
+    native_connections_max: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    """Connections of the native door; past it they are closed as they come."""
+    native_stream_window: Annotated[int, Field(ge=1, le=8192)] = 512
+    """As stream_window, at the native door: one-ticket messages need more of them under way."""
     write_timeout_ms: Annotated[int, Field(ge=10, le=3_600_000)] = 30_000
     """A client that reads nothing for so long is cut."""
     drain_grace_ms: Annotated[int, Field(ge=0, le=600_000)] = 10_000
@@ -168,6 +185,8 @@ def _agree(config: Config, at: Mapping[str, str]) -> None:
         )
     if both := set(config.attributes_drop) & set(config.attributes_hash):
         raise ConfigError(f"attributes_drop and attributes_hash both name {', '.join(sorted(both))}: one of them")
+    if bool(config.tls_certificate) != bool(config.tls_key) or (config.tls_client_ca and not config.tls_key):
+        raise ConfigError("tls_certificate, tls_key: both or none; tls_client_ca needs them")
     if config.data_dir and config.message_bytes_max > _RECORD_BYTES_MAX:
         raise ConfigError(
             f"{at.get('message_bytes_max', 'message_bytes_max')}: with a data_dir at most {_RECORD_BYTES_MAX}; "

@@ -15,6 +15,7 @@ The engine's, the wire's and the node's numbered rejections travel as `google.rp
         ├── StateError         301..399: not in this state, stale attempt, superseded session
         ├── LimitError         400..404, 406, 408, 410, 411: a bound is reached
         ├── UnavailableError   405, 407, 409, 412, 413, and a transport that fails: try again
+        ├── CredentialError    6xx: who calls is not known, or may not do this
         └── InternalError      900, and whatever else: a fault of the node
 
 >>> from google.rpc import error_details_pb2, status_pb2
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "ConflictError",
+    "CredentialError",
     "CsrouteError",
     "InternalError",
     "InvalidError",
@@ -140,6 +142,10 @@ class UnavailableError(RejectedError):
     """Not now: busy, draining, past the deadline, or not reachable."""
 
 
+class CredentialError(RejectedError):
+    """The credential is not known, or its role or tenant is not for this call."""
+
+
 class InternalError(RejectedError):
     """A fault of the node itself."""
 
@@ -155,7 +161,13 @@ _FAMILY: dict[int, type[RejectedError]] = {
     500: PolicyRejectedError,
     501: PolicyRejectedError,  # POLICY_UNSUPPORTED
 }
-_HUNDREDS: dict[int, type[RejectedError]] = {1: InvalidError, 2: NotFoundError, 3: StateError, 4: LimitError}
+_HUNDREDS: dict[int, type[RejectedError]] = {
+    1: InvalidError,
+    2: NotFoundError,
+    3: StateError,
+    4: LimitError,
+    6: CredentialError,
+}
 
 # By gRPC's code, where the transport or another server spoke and no number came along.
 _GRPC_FAMILY: dict[int, type[RejectedError]] = {
@@ -167,6 +179,8 @@ _GRPC_FAMILY: dict[int, type[RejectedError]] = {
     code_pb2.RESOURCE_EXHAUSTED: LimitError,
     code_pb2.FAILED_PRECONDITION: StateError,
     code_pb2.OUT_OF_RANGE: LimitError,
+    code_pb2.PERMISSION_DENIED: CredentialError,
+    code_pb2.UNAUTHENTICATED: CredentialError,
     code_pb2.UNIMPLEMENTED: InvalidError,
     code_pb2.UNAVAILABLE: UnavailableError,
 }

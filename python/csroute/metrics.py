@@ -58,6 +58,11 @@ _NODE_GAUGES = (
     ("draining", "1 while no new tickets are taken."),
     ("failed", "1 once the node has stopped on a fault of its own."),
 )
+_NATIVE_GAUGES = (
+    ("calls", "Unary calls in flight at the native door."),
+    ("streams", "Its open streams."),
+    ("connections", "Its connections."),
+)
 _HISTOGRAMS = (
     ("decision", "decision_us", "Time of one command in the engine."),
     ("end_to_end", "end_to_end_us", "From a call taken to its answer; calls that were parked are left out."),
@@ -89,8 +94,9 @@ Figures = dict[str, Any]
 class NodeCollector(Collector):
     """Turns the node's JSON (`Node.metrics`) into Prometheus families."""
 
-    def __init__(self, metrics: Callable[[], bytes]) -> None:
+    def __init__(self, metrics: Callable[[], bytes], native: Callable[[], bytes] = lambda: b"{}") -> None:
         self._metrics = metrics
+        self._native = native
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
@@ -98,6 +104,10 @@ class NodeCollector(Collector):
         tenants: dict[str, Figures] = node["tenants"]
         for name, about in _NODE_GAUGES:
             yield GaugeMetricFamily(f"csroute_{name}", about, float(node[name]))
+        native: Figures = json.loads(self._native())
+        for name, about in _NATIVE_GAUGES:
+            if name in native:
+                yield GaugeMetricFamily(f"csroute_native_{name}", about, float(native[name]))
         yield CounterMetricFamily(
             "csroute_clock_jumps", "Jumps of the wall clock by more than 1 s.", node["clock_jumps"]
         )
@@ -111,10 +121,10 @@ class NodeCollector(Collector):
             yield from _journal(node["journal"])
 
 
-def serve_metrics(metrics: Callable[[], bytes], host: str, port: int) -> tuple[WSGIServer, Thread]:
+def serve_metrics(collector: Collector, host: str, port: int) -> tuple[WSGIServer, Thread]:
     """Serves `/metrics` on a thread of its own. Raises OSError if the port is taken."""
     registry = CollectorRegistry()
-    registry.register(NodeCollector(metrics))
+    registry.register(collector)
     return start_http_server(port, host, registry)
 
 

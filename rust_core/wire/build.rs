@@ -7,9 +7,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed={}", root.display());
     let files = ["routing_service", "agent_service", "admin_service", "policy"]
         .map(|name| root.join(format!("csroute/v1/{name}.proto")));
+    let mut compiler = protox::Compiler::new([root])?;
+    compiler.include_imports(true).open_files(files)?;
+    // For reflection, custom options and all.
+    let descriptors = Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
     prost_build::Config::new()
         .btree_map(["."])
         .include_file("pb.rs")
-        .compile_fds(protox::compile(files, [root])?)?;
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -86,7 +86,7 @@ def test_what_goes_wrong_is_said_without_a_traceback(
 def test_a_wrong_policy_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("policy = 1 / 0\n")
-    done = run("serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--policy", str(file))
+    done = run("serve", "--listen", "127.0.0.1:0", "--native", "off", "--metrics", "off", "--policy", str(file))
     assert done.returncode == 2
     assert f"{file}:1" in done.stderr
     assert "ZeroDivisionError" in done.stderr
@@ -96,7 +96,18 @@ def test_a_wrong_policy_is_named_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_serve_drains_and_exits_well(sign: signal.Signals) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "csroute.cli", "serve", "--listen", "127.0.0.1:0", "--metrics", "off"],
+        [
+            sys.executable,
+            "-m",
+            "csroute.cli",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--native",
+            "off",
+            "--metrics",
+            "off",
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -15,7 +15,18 @@ import pytest
 def server() -> Iterator[str]:
     """Its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "csroute.cli", "serve", "--listen", "127.0.0.1:0", "--metrics", "off"],
+        [
+            sys.executable,
+            "-m",
+            "csroute.cli",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--native",
+            "off",
+            "--metrics",
+            "off",
+        ],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

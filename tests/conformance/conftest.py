@@ -1,14 +1,14 @@
-"""A real server with `examples/shop.py`, and grpcurl, which knows the API by reflection alone."""
+"""A real server with `examples/shop.py`, at each of its doors, and grpcurl, which knows the API by reflection alone."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 20
+DOORS = ("python", "native")
 
 
 @dataclass(frozen=True)
@@ -72,26 +72,34 @@ def objects(text: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+@contextlib.contextmanager
+def serving() -> Iterator[dict[str, str]]:
+    """A server of its own: its doors and their addresses."""
     csroute = Path(sys.executable).with_name("csroute")
-    command = [str(csroute), "serve", "--listen", address, "--policy", str(ROOT / "examples" / "shop.py")]
-    environment = {**os.environ, "CSROUTE_METRICS_LISTEN": "off"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
-        yield address
+    anywhere = ("--listen", "127.0.0.1:0", "--native", "127.0.0.1:0", "--metrics", "off")
+    command = [str(csroute), "serve", *anywhere, "--policy", str(ROOT / "examples" / "shop.py")]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        said: dict[str, Any] = {}
+        while said.get("event") != "listening":
+            said = json.loads(server.stderr.readline())
+        reading = threading.Thread(target=server.stderr.read)  # so that it can go on logging
+        reading.start()
+        yield {"python": f"127.0.0.1:{said['port']}", "native": f"127.0.0.1:{said['native_port']}"}
         server.terminate()
         assert server.wait(timeout=30) == 0, "SIGTERM drains and ends well"
+        reading.join()
+
+
+@pytest.fixture(scope="module", params=DOORS)
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What holds at one door holds at the other."""
+    with serving() as addresses:
+        yield addresses[request.param]
 
 
 @pytest.fixture(scope="module")
 def grpcurl(address: str) -> Grpcurl:
     program = os.environ.get("GRPCURL") or shutil.which("grpcurl")
     assert program, "grpcurl is not here: `make conformance` builds it"
-    client = Grpcurl(program, address)
-    until = time.monotonic() + START_SECONDS
-    while client.run("grpc.health.v1.Health/Check").returncode and time.monotonic() < until:
-        time.sleep(0.2)
-    return client
+    return Grpcurl(program, address)

@@ -42,6 +42,7 @@ class ServerProcess:
             **{key: value for key, value in os.environ.items() if not key.startswith("CSROUTE_")},
             "CSROUTE_DATA_DIR": str(folder),
             "CSROUTE_LISTEN": f"127.0.0.1:{self.port}",
+            "CSROUTE_NATIVE_LISTEN": "off",
             "CSROUTE_METRICS_LISTEN": "off",
             "CSROUTE_POLICY": str(POLICY),
             "CSROUTE_DISK_RESERVE_BYTES": "1048576",

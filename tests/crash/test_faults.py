@@ -135,7 +135,18 @@ async def test_damage_ends_the_process_and_says_what_to_do(tmp_path: Path) -> No
 
 
 def test_a_folder_that_cannot_be_made() -> None:
-    command = [sys.executable, "-m", "csroute.cli", "serve", "--data-dir", "/proc/csroute", "--metrics", "off"]
+    command = [
+        sys.executable,
+        "-m",
+        "csroute.cli",
+        "serve",
+        "--data-dir",
+        "/proc/csroute",
+        "--native",
+        "off",
+        "--metrics",
+        "off",
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert run.returncode == 5, run.stderr
     assert run.stderr.startswith("csroute: data_dir: "), run.stderr

@@ -1,4 +1,4 @@
-"""A server for each test."""
+"""A server for each test, through each of its doors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
+@pytest.fixture(params=["python", "native"])
+def door(request: pytest.FixtureRequest) -> str:
+    """What holds at one door holds at the other."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    async with running() as rig:
+async def rig(door: str) -> AsyncIterator[Rig]:
+    async with running(door) as rig:
         yield rig

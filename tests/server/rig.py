@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,28 @@ WITHIN_S = 10.0
 class Rig:
     """The server, one channel to it, and its three stubs."""
 
-    def __init__(self, server: Server, channel: grpc.aio.Channel) -> None:
+    def __init__(self, server: Server, channel: grpc.aio.Channel, door: str) -> None:
         self.server = server
+        self.door = door
         self.channel: Any = channel
         self.routing: Any = RoutingServiceStub(channel)
         self.agents: Any = AgentServiceStub(channel)
         self.admin: Any = AdminServiceStub(channel)
+
+    def open_streams(self) -> int:
+        """Streams that the door has open."""
+        if self.door == "python":
+            return self.server._door._streams
+        return int(self._native()["streams"])
+
+    def idle(self) -> bool:
+        """Nobody waits for an answer."""
+        return not self.server._pump._waiting and (self.door == "python" or not self._native()["calls"])
+
+    def _native(self) -> dict[str, int]:
+        assert self.server._native is not None
+        figures: dict[str, int] = json.loads(self.server._native.figures())
+        return figures
 
     async def hash(self) -> int:
         """The state's hash: equal before and after means that nothing changed."""
@@ -79,10 +96,11 @@ async def rejected(call: Awaitable[object]) -> RejectedError:
 
 
 @contextlib.asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Rig]:
-    """A server of its own, with these settings."""
+async def running(door: str = "python", /, **settings: Any) -> AsyncIterator[Rig]:
+    """A server of its own, with these settings, seen through one of its doors."""
     given = {
         "listen": "127.0.0.1:0",
+        "native_listen": "127.0.0.1:0",
         "metrics_listen": "off",
         "policy": str(POLICY),
         "drain_grace_ms": 2000,
@@ -92,7 +110,8 @@ async def running(**settings: Any) -> AsyncIterator[Rig]:
     await server.start()
     options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
-            yield Rig(server, channel)
+        port = {"python": server.port, "native": server.native_port}[door]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+            yield Rig(server, channel, door)
     finally:
         await server.stop()

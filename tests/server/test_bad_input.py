@@ -155,8 +155,8 @@ async def test_random_and_truncated_bytes(desk: Rig, path: str) -> None:
     assert refused
 
 
-async def test_what_is_a_little_too_large_is_refused_by_number() -> None:
-    async with running(message_bytes_max=10_000) as rig:
+async def test_what_is_a_little_too_large_is_refused_by_number(door: str) -> None:
+    async with running(door, message_bytes_max=10_000) as rig:
         before = await rig.hash()
         no = await rejected(rig.raw(ROUTE, b"\x0a" + b"x" * 10_000))
         assert no.name == "MESSAGE_TOO_LARGE"
@@ -171,10 +171,10 @@ async def test_a_message_of_100_mb_is_cut(desk: Rig) -> None:
     assert (await rejected(stream.read())).grpc_code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 
-async def test_an_offer_that_expired(tmp_path: Path) -> None:
+async def test_an_offer_that_expired(tmp_path: Path, door: str) -> None:
     policy = tmp_path / "short.py"
     policy.write_text(POLICY.read_text().replace("Offer(seconds(20))", "Offer(seconds(0.05))"))
-    async with running(policy=str(policy)) as rig:
+    async with running(door, policy=str(policy)) as rig:
         await rig.staff("ann")
         await rig.route("t")
         await asyncio.sleep(0.2)
@@ -199,8 +199,8 @@ async def test_two_sessions_for_one_agent(rig: Rig) -> None:
     assert await rig.hash() == before
 
 
-async def test_past_the_bound_in_flight_calls_are_refused_with_a_hint() -> None:
-    async with running(in_flight_max=1) as rig:
+async def test_past_the_bound_in_flight_calls_are_refused_with_a_hint(door: str) -> None:
+    async with running(door, in_flight_max=1) as rig:
         batch = ticket_pb2.RouteBatchRequest(tickets=[new_ticket(f"t{number}") for number in range(4096)])
         calls = [rig.routing.RouteBatch(batch) for _ in range(20)]
         answers = await asyncio.gather(*[_outcome(call) for call in calls])

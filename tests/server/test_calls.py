@@ -122,8 +122,8 @@ async def test_tenants_are_apart(rig: Rig) -> None:
     assert no.name == "NO_POLICY"
 
 
-async def test_tenants_of_the_settings_have_their_policies() -> None:
-    async with running(tenants={"other": "double11"}) as rig:
+async def test_tenants_of_the_settings_have_their_policies(door: str) -> None:
+    async with running(door, tenants={"other": "double11"}) as rig:
         for metadata, name in ((None, "desk"), (((TENANT_KEY, "other"),), "double11")):
             stats = await rig.admin.GetStats(stats_pb2.GetStatsRequest(), metadata=metadata)
             assert stats.policy_name == name

@@ -44,7 +44,7 @@ def test_what_wins(tmp_path: Path) -> None:
             r"log_level in .*: input should be 'debug', 'info', .*; it is 'loud'",
         ),
         ("in_flite_max = 1", {}, r"in_flite_max in .* is no setting; in_flight_max is meant, perhaps"),
-        ("colour = 1", {}, r"colour in .* is no setting; they are listen, metrics_listen"),
+        ("colour = 1", {}, r"colour in .* is no setting; they are listen, native_listen"),
         ("tenants = 3", {}, r"tenants in .*: input should be a valid dictionary"),
         ("listen = ", {}, r"csroute.toml is not TOML"),
         (

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 RUN = "from csroute.config import load_config; from csroute.server import run; run(load_config())"
 
 
-async def test_stopping_answers_what_is_in_flight_and_ends_streams() -> None:
-    async with running(drain_grace_ms=1000) as rig:
+async def test_stopping_answers_what_is_in_flight_and_ends_streams(door: str) -> None:
+    async with running(door, drain_grace_ms=1000) as rig:
         stream = rig.routing.RouteStream()
         await stream.write(ticket_pb2.RouteBatchRequest(tickets=[new_ticket("a")]))
         await stream.read()
@@ -41,9 +41,10 @@ async def test_stopping_answers_what_is_in_flight_and_ends_streams() -> None:
 
 
 @contextlib.asynccontextmanager
-async def process() -> AsyncIterator[tuple[Any, int]]:
-    """A server as a process of its own, and its port."""
-    settings = {"LISTEN": "127.0.0.1:0", "METRICS_LISTEN": "off", "POLICY": str(POLICY), "DRAIN_GRACE_MS": "3000"}
+async def process(door: str) -> AsyncIterator[tuple[Any, int]]:
+    """A server as a process of its own, and its door's port."""
+    settings = {"LISTEN": "127.0.0.1:0", "NATIVE_LISTEN": "127.0.0.1:0", "METRICS_LISTEN": "off"}
+    settings |= {"POLICY": str(POLICY), "DRAIN_GRACE_MS": "3000"}
     environ = {f"CSROUTE_{key}": value for key, value in settings.items()}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", RUN, env=environ | _paths(), stderr=asyncio.subprocess.PIPE
@@ -52,7 +53,7 @@ async def process() -> AsyncIterator[tuple[Any, int]]:
     try:
         while json.loads(line := await child.stderr.readline())["event"] != "listening":
             pass
-        yield child, json.loads(line)["port"]
+        yield child, json.loads(line)[{"python": "port", "native": "native_port"}[door]]
     finally:
         if child.returncode is None:
             child.kill()
@@ -64,8 +65,8 @@ def _paths() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_drains(number: signal.Signals) -> None:
-    async with process() as (child, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+async def test_a_signal_drains(number: signal.Signals, door: str) -> None:
+    async with process(door) as (child, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         routing: Any = RoutingServiceStub(channel)
         health: Any = health_pb2_grpc.HealthStub(channel)
         states = health.Watch(health_pb2.HealthCheckRequest())

@@ -69,7 +69,7 @@ async def test_a_watch_misses_nothing_and_resumes(rig: Rig) -> None:
         events += reply.events
     assert [event.ticket for event in events] == ["t1", "t3"]
     watch.cancel()
-    await until(lambda: rig.server._door._streams == 0)
+    await until(lambda: rig.open_streams() == 0)
     await rig.route("t4", source="gateway")
     watch = rig.routing.Watch(event_pb2.WatchRequest(sources=["gateway"], after_sequence=events[0].sequence))
     seen: list[str] = []
@@ -133,37 +133,37 @@ async def test_a_stream_that_breaks_changes_nothing(rig: Rig) -> None:
     await next_of(work)
     before = await rig.hash()
     work.cancel()
-    await until(lambda: rig.server._door._streams == 0)
+    await until(lambda: rig.open_streams() == 0)
     assert await rig.hash() == before
 
 
-async def test_a_thousand_idle_streams_cost_nothing_and_go() -> None:
-    async with running(streams_max=1000, connection_calls_max=2000) as rig:
+async def test_a_thousand_idle_streams_cost_nothing_and_go(door: str) -> None:
+    async with running(door, streams_max=1000, connection_calls_max=2000) as rig:
         before = await rig.hash()
         streams = [rig.routing.RouteStream() for _ in range(500)]
         watches = [rig.routing.Watch(event_pb2.WatchRequest()) for _ in range(500)]
-        await until(lambda: rig.server._door._streams == 1000)
+        await until(lambda: rig.open_streams() == 1000)
         assert (await rejected(next_of(rig.routing.Watch(event_pb2.WatchRequest())))).name == "BUSY"
         assert (await rejected(next_of(rig.routing.RouteStream()))).retry_after_ms
         assert await rig.hash() == before
         assert (await rig.route("t1")).place == 1
         for stream in (*streams, *watches):
             stream.cancel()
-        await until(lambda: rig.server._door._streams == 0)
+        await until(lambda: rig.open_streams() == 0)
         assert (await rig.route("t2")).place == 2
-        await until(lambda: not rig.server._pump._waiting)
+        await until(rig.idle)
 
 
-async def test_a_client_that_does_not_read_is_cut() -> None:
-    async with running(write_timeout_ms=300) as rig:
+async def test_a_client_that_does_not_read_is_cut(door: str) -> None:
+    async with running(door, write_timeout_ms=300) as rig:
         watch = rig.routing.Watch(event_pb2.WatchRequest())
         await watch.initial_metadata()
         for number in range(200):  # the transport holds a while: windows, buffers
             tickets = [new_ticket(f"{number}-{item}", source="x" * 128, customer="y" * 128) for item in range(500)]
             await rig.routing.RouteBatch(ticket_pb2.RouteBatchRequest(tickets=tickets))
-            if rig.server._door._streams == 0:
+            if rig.open_streams() == 0:
                 break
-        await until(lambda: rig.server._door._streams == 0)
+        await until(lambda: rig.open_streams() == 0)
         seen = 0
 
         async def read_on() -> None:
@@ -178,8 +178,8 @@ async def test_a_client_that_does_not_read_is_cut() -> None:
         again.cancel()
 
 
-async def test_a_stream_whose_answers_are_not_read_is_cut() -> None:
-    async with running(write_timeout_ms=300) as rig:
+async def test_a_stream_whose_answers_are_not_read_is_cut(door: str) -> None:
+    async with running(door, write_timeout_ms=300) as rig:
         stream = rig.routing.RouteStream()
 
         async def write_on() -> None:
@@ -188,9 +188,9 @@ async def test_a_stream_whose_answers_are_not_read_is_cut() -> None:
                 await stream.write(ticket_pb2.RouteBatchRequest(tickets=tickets, tag=tag))
 
         writing = asyncio.ensure_future(write_on())
-        await until(lambda: rig.server._door._streams == 1)
-        await until(lambda: rig.server._door._streams == 0)
+        await until(lambda: rig.open_streams() == 1)
+        await until(lambda: rig.open_streams() == 0)
         writing.cancel()
         await asyncio.wait([writing])
-        assert not rig.server._pump._waiting
+        assert rig.idle()
         assert (await rig.route("other")).place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -76,6 +76,9 @@ def serve(
     listen: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Where gRPC listens, host:port. Port 0: any. [127.0.0.1:7700]")
     ] = None,
+    native: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Where the native door listens, or off. [127.0.0.1:7701]")
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(metavar="FILE", help="A policy's .py, compiled bytes, or a preset's name. [double11]")
     ] = None,
@@ -90,24 +93,33 @@ def serve(
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Further settings: TOML.")] = None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, then drain. SIGUSR1 asks for a snapshot.
+    """Serve until SIGTERM or Ctrl-C, then drain. SIGUSR1 asks for a snapshot, SIGHUP reloads keys and limits.
 
     Settings come from the options, then the environment (CSROUTE_LISTEN, …), then the file, then the defaults.
     """
-    from csroute.config import load_config  # noqa: PLC0415
+    from csroute.config import Config, load_config  # noqa: PLC0415
     from csroute.errors import ConfigError  # noqa: PLC0415
 
-    settings = load_config(
-        config, listen=listen, policy=policy, metrics_listen=metrics, data_dir=data_dir, durability=durability
-    )
-    if not settings.policy:
-        settings = settings.model_copy(update={"policy": EMBEDDED_POLICY})
+    given: dict[str, Any] = {
+        "listen": listen,
+        "native_listen": native,
+        "policy": policy,
+        "metrics_listen": metrics,
+        "data_dir": data_dir,
+        "durability": durability,
+    }
+
+    def read() -> Config:
+        settings = load_config(config, **given)
+        return settings if settings.policy else settings.model_copy(update={"policy": EMBEDDED_POLICY})
+
+    settings = read()
 
     from csroute.policy import PolicyError  # noqa: PLC0415
     from csroute.server import run as run_server  # noqa: PLC0415
 
     try:
-        run_server(settings)
+        run_server(settings, again=read)
     except PolicyError as error:
         raise ConfigError(f"policy {settings.policy}: {error}") from None
 

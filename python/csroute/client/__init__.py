@@ -11,8 +11,9 @@ is refused for good raises a `csroute.errors.RejectedError`.
 """
 
 from csroute.client.aio import AsyncClient, AsyncSession
+from csroute.client.batching import Batching
 from csroute.client.retry import Retry
 from csroute.client.sync import Client, Session
 from csroute.client.work import Assignment, Offer, WorkItem
 
-__all__ = ["Assignment", "AsyncClient", "AsyncSession", "Client", "Offer", "Retry", "Session", "WorkItem"]
+__all__ = ["Assignment", "AsyncClient", "AsyncSession", "Batching", "Client", "Offer", "Retry", "Session", "WorkItem"]

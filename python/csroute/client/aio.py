@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc.aio
 
 from csroute.client.calls import Awaiting, Calls, batch_request, batch_results
-from csroute.client.connect import OPTIONS, PACKAGE, TARGET, metadata, watch_request, work_request
+from csroute.client.connect import OPTIONS, PACKAGE, TARGET, address, metadata, watch_request, work_request
 from csroute.client.retry import Retry
 from csroute.client.session import SessionCalls
 from csroute.client.work import WorkItem, read_work
@@ -53,8 +53,9 @@ class AsyncClient(Calls, Awaiting):
     """A connection to a csroute server. One is enough for a process; it may be used by many tasks at once.
 
     Args:
-        target: "host:port" of the server.
+        target: "host:port" of the server; several, with commas between them: the next when one breaks.
         tenant, caller: whom the calls are for and from; empty: the server's defaults.
+        token: an API key or a JWT, where the server asks for one.
         timeout_s: how long a call may take, all its tries together (a held reply's `wait_ms` comes on top).
         retry: how often, and after which pause, a call is sent again.
         credentials: for TLS; None: a plain connection.
@@ -69,9 +70,10 @@ class AsyncClient(Calls, Awaiting):
         timeout_s: float = 10.0,
         retry: Retry | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str = "",
     ) -> None:
         self.target = target
-        self._metadata = metadata(tenant, caller)
+        self._metadata = metadata(tenant, caller, token)
         self._timeout_s = timeout_s
         self._retry = retry or Retry()
         self._credentials = credentials
@@ -229,11 +231,12 @@ class AsyncClient(Calls, Awaiting):
 
     def _channel(self) -> grpc.aio.Channel:
         if self._open is None:
-            options = list(OPTIONS)
+            where, more = address(self.target)
+            options = [*OPTIONS, *more]
             self._open = (
-                grpc.aio.insecure_channel(self.target, options)
+                grpc.aio.insecure_channel(where, options)
                 if self._credentials is None
-                else grpc.aio.secure_channel(self.target, self._credentials, options)
+                else grpc.aio.secure_channel(where, self._credentials, options)
             )
         return self._open
 

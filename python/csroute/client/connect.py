@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Final
 
+from csroute.errors import ConfigError
 from csroute.v1 import agent_pb2, event_pb2
 
-__all__ = ["OPTIONS", "PACKAGE", "TARGET", "metadata", "watch_request", "work_request"]
+__all__ = ["OPTIONS", "PACKAGE", "TARGET", "address", "metadata", "watch_request", "work_request"]
 
 TARGET: Final = "127.0.0.1:7700"
 """Where a server listens unless told otherwise."""
@@ -23,9 +25,39 @@ OPTIONS: Final = (
 )
 
 
-def metadata(tenant: str, caller: str) -> tuple[tuple[str, str], ...]:
+def address(target: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A target as gRPC takes it, and the options that go with it.
+
+    Several addresses with commas between them are tried in order, and the next is taken when one breaks: gRPC's own
+    pick_first. They are looked up now; a single one, as gRPC does it, whenever it connects.
+
+    >>> address("127.0.0.1:7701,127.0.0.2:7701")[0]
+    'ipv4:127.0.0.1:7701,127.0.0.2:7701'
+    """
+    several = [part.strip() for part in target.split(",") if part.strip()]
+    if len(several) < 2:
+        return target, ()
+    found = [_looked_up(one) for one in several]
+    family = "ipv6" if any(address.startswith("[") for address in found) else "ipv4"
+    # What a certificate must say: the first one's name, as all stand for one service.
+    return f"{family}:{','.join(found)}", (("grpc.default_authority", several[0]),)
+
+
+def _looked_up(one: str) -> str:
+    host, _, port = one.rpartition(":")
+    try:
+        number = int(port)
+        family, _, _, _, where = socket.getaddrinfo(host.strip("[]"), number, type=socket.SOCK_STREAM)[0]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{one!r} is no address that can be looked up: {error}") from None
+    return f"[{where[0]}]:{number}" if family == socket.AF_INET6 else f"{where[0]}:{number}"
+
+
+def metadata(tenant: str, caller: str, token: str = "") -> tuple[tuple[str, str], ...]:
     """Who calls; what is empty is the server's default."""
-    return tuple((key, value) for key, value in (("csroute-tenant", tenant), ("csroute-caller", caller)) if value)
+    bearer = f"Bearer {token}" if token else ""
+    said = (("csroute-tenant", tenant), ("csroute-caller", caller), ("authorization", bearer))
+    return tuple((key, value) for key, value in said if value)
 
 
 def watch_request(sources: tuple[str, ...], queues: tuple[str, ...], after_sequence: int, batch_max: int) -> bytes:

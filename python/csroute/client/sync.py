@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 
 from csroute.client.calls import Blocking, Calls, batch_request, batch_results
-from csroute.client.connect import OPTIONS, PACKAGE, TARGET, metadata, watch_request, work_request
+from csroute.client.connect import OPTIONS, PACKAGE, TARGET, address, metadata, watch_request, work_request
 from csroute.client.retry import Retry
 from csroute.client.session import SessionCalls
 from csroute.client.work import WorkItem, read_work
@@ -51,8 +51,9 @@ class Client(Calls, Blocking):
     """A connection to a csroute server. One is enough for a process.
 
     Args:
-        target: "host:port" of the server.
+        target: "host:port" of the server; several, with commas between them: the next when one breaks.
         tenant, caller: whom the calls are for and from; empty: the server's defaults.
+        token: an API key or a JWT, where the server asks for one.
         timeout_s: how long a call may take, all its tries together (a held reply's `wait_ms` comes on top).
         retry: how often, and after which pause, a call is sent again.
         credentials: for TLS; None: a plain connection.
@@ -67,16 +68,18 @@ class Client(Calls, Blocking):
         timeout_s: float = 10.0,
         retry: Retry | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str = "",
     ) -> None:
         self.target = target
-        self._metadata = metadata(tenant, caller)
+        self._metadata = metadata(tenant, caller, token)
         self._timeout_s = timeout_s
         self._retry = retry or Retry()
-        options = list(OPTIONS)
+        where, more = address(target)
+        options = [*OPTIONS, *more]
         self._channel = (
-            grpc.insecure_channel(target, options)
+            grpc.insecure_channel(where, options)
             if credentials is None
-            else grpc.secure_channel(target, credentials, options)
+            else grpc.secure_channel(where, credentials, options)
         )
         self._unary: dict[str, Any] = {}
 

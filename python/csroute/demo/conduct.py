@@ -41,6 +41,7 @@ _CLOSING_S: Final = 30.0
 _HELD: Final = ("offered", "active", "wrapping")
 _OPEN: Final = tuple(state for state in TicketState if state and not state.ended)
 _ALL: Final = tuple(state for state in TicketState if state)
+_PORTS: Final = ("--listen", "127.0.0.1:0", "--native", "off", "--metrics", "127.0.0.1:0")
 _SHORT_MS: Final = 5000
 """The preset's: who leaves sooner is not counted."""
 
@@ -172,7 +173,7 @@ async def play_night(options: Options, screen: Screen) -> Figures:
 
 async def _server(crew: Crew, *arguments: str) -> tuple[str, int, int]:
     """Starts a server on free ports of this machine: its address, its metrics' port, its process id."""
-    ready, pid = await crew.serve("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *arguments, ready=_listening)
+    ready, pid = await crew.serve(*_PORTS, *arguments, ready=_listening)
     ports = json.loads(ready)
     return f"127.0.0.1:{ports['port']}", ports["metrics_port"], pid
 

@@ -37,7 +37,6 @@ __all__ = ["CALLER_KEY", "TENANT_KEY", "Door", "Listener", "deadline_us"]
 TENANT_KEY = "csroute-tenant"
 CALLER_KEY = "csroute-caller"
 TENANT_DEFAULT = "default"
-_NAME_MAX = 128
 _HANDLE = 8
 _CUT_S = 1.0
 """How long a refusal may take to leave, where the client does not read."""
@@ -83,6 +82,10 @@ class Door:
                 services.setdefault(service, {})[method] = kinds[kind](number, path)
         return [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
 
+    def set_limits(self, streams_max: int) -> None:
+        """Another bound, from now on."""
+        self._streams_max = streams_max
+
     async def quiet(self, *, streams: bool = False) -> None:
         """Waits until no unary call is in flight; with `streams`: no stream either."""
         while self._calls or (streams and self._streams):
@@ -104,7 +107,7 @@ class Door:
             tenant = caller = ""
             self._calls += 1
             try:
-                tenant, caller = who(context)
+                tenant, caller = who(context, path)
                 reply = await call(number, tenant, caller, request, deadline_us(context))
                 if logged is not None:
                     logged(path, tenant, caller, request)
@@ -182,7 +185,7 @@ class Door:
         tenant = caller = ""
         self._streams += 1
         try:
-            tenant, caller = self._who(context)
+            tenant, caller = self._who(context, path)
             if self._streams > self._streams_max:
                 raise self._no("BUSY", f"{self._streams_max} streams are open, and no more are taken (streams_max)")
             await body(tenant, caller)
@@ -241,19 +244,21 @@ class Door:
 
     # --- who calls, and how a refusal leaves -----------------------------------------------------------------------
 
-    def _who(self, context: Context) -> tuple[str, str]:
-        """Tenant and caller, from the call's metadata: the one place where they are read."""
-        tenant, caller = TENANT_DEFAULT, ""
+    def _who(self, context: Context, path: str) -> tuple[str, str]:
+        """Tenant and caller, as the node's front says: the one place where the call's metadata is read."""
+        tenant, caller, authorization = None, "", ""
         for key, value in context.invocation_metadata() or ():
             if key == TENANT_KEY:
                 tenant = value
             elif key == CALLER_KEY:
                 caller = value
-        if not 0 < len(tenant) <= _NAME_MAX:
-            raise self._no("FIELD_TOO_LONG", f"a tenant has 1 to {_NAME_MAX} characters, not {len(tenant)}", TENANT_KEY)
-        if len(caller) > _NAME_MAX:
-            raise self._no("FIELD_TOO_LONG", f"a caller has at most {_NAME_MAX} characters", CALLER_KEY)
-        return tenant, caller or context.peer()
+            elif key == "authorization":
+                authorization = value
+        names = [name.decode() for name in context.auth_context().get("x509_subject_alternative_name", ())]
+        try:
+            return self._pump.node.admit(path, authorization, names, tenant, caller or context.peer())
+        except _csroute.Rejected as no:
+            raise Refused(no.grpc_code, no.status) from None
 
     def _no(self, name: str, message: str, subject: str = "") -> Refused:
         """A refusal of the door's own, by a code of the one table."""

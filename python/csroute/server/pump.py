@@ -33,7 +33,7 @@ class Pump:
     """Futures by token. How many there are is bounded by the node: `in_flight_max`, and its parked calls."""
 
     def __init__(self, node: Node, loop: AbstractEventLoop) -> None:
-        self._node = node
+        self.node = node
         self._loop = loop
         self._waiting: dict[int, Future[bytes]] = {}
         self._tokens = itertools.count(1)
@@ -43,17 +43,17 @@ class Pump:
         """Begins a call now, before anything that is called later. Awaited, it gives the reply or raises Refused."""
         token = next(self._tokens)
         future = self._waiting[token] = self._loop.create_future()
-        self._node.submit(method, tenant, caller, request, token, deadline_us)
+        self.node.submit(method, tenant, caller, request, token, deadline_us)
         return future
 
     def post(self, method: int, tenant: str, caller: str, request: bytes) -> None:
         """Begins a call whose answer nobody waits for."""
-        self._node.submit(method, tenant, caller, request, 0, 0)
+        self.node.submit(method, tenant, caller, request, 0, 0)
 
     def deliver(self) -> None:
         """Hands out all answers there are. A caller that is gone does not get its own."""
         waiting = self._waiting
-        for token, grpc_code, payload in self._node.completions():
+        for token, grpc_code, payload in self.node.completions():
             future = waiting.pop(token, None)
             if future is None or future.done():
                 continue
@@ -64,5 +64,5 @@ class Pump:
 
     def close(self) -> None:
         """After `node.stop()`: hands out the last answers."""
-        self._loop.remove_reader(self._node.fileno())
+        self._loop.remove_reader(self.node.fileno())
         self.deliver()

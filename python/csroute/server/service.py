@@ -15,7 +15,6 @@ When the journal fails, nothing is acknowledged any more: health says NOT_SERVIN
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import itertools
 import json
@@ -32,15 +31,16 @@ from csroute import _csroute
 from csroute.config import hash_key
 from csroute.errors import ConfigError, JournalError, rejection
 from csroute.logs import CallLog, configure_logs
-from csroute.metrics import serve_metrics
+from csroute.metrics import NodeCollector, serve_metrics
 from csroute.router import policy_bytes
 from csroute.server.door import TENANT_DEFAULT, Door
 from csroute.server.life import Life
 from csroute.server.pump import Pump, Refused
+from csroute.server.secure import Certificates, certificates, credentials, server_credentials
 from csroute.v1 import admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2, stats_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from wsgiref.simple_server import WSGIServer
 
     from csroute.config import Config
@@ -60,20 +60,32 @@ _LAST_S = 0.5
 """How long the last replies may take to leave, once all handlers have ended."""
 
 
+RELOADED = frozenset(
+    ("tls_certificate", "tls_key", "tls_client_ca", "credentials", "in_flight_max", "native_calls_max", "streams_max")
+)
+"""What `Server.reload` takes over; certificates' and keys' files are read again though their names stay."""
+
+
 class Server:
-    """One node behind one gRPC port, with health, reflection and the Prometheus endpoint.
+    """One node behind two doors, Python's and the native one, with health, reflection and the Prometheus endpoint.
 
     Args:
         config: the settings.
         handlers: further gRPC handlers on the same port.
+        native_echo: the native door answers an echo too, for benches.
     """
 
-    def __init__(self, config: Config, *, handlers: Sequence[grpc.GenericRpcHandler] = ()) -> None:
+    def __init__(
+        self, config: Config, *, handlers: Sequence[grpc.GenericRpcHandler] = (), native_echo: bool = False
+    ) -> None:
         self.config = config
+        self._native_echo = native_echo
         self._more_handlers = handlers
         self._log = structlog.get_logger("csroute.server")
         self.port = 0
         """The port of gRPC, once started."""
+        self.native_port = 0
+        """The port of the native door, once started; 0: it is off."""
         self.metrics_port = 0
         """The port of the Prometheus endpoint, once started; 0: it is off."""
         self._stopped = False
@@ -91,14 +103,17 @@ class Server:
         config = self.config
         policies = {TENANT_DEFAULT: config.policy} if config.policy else {}
         compiled = {tenant: policy_bytes(source) for tenant, source in {**policies, **config.tenants}.items()}
+        self._certificates = certificates(config)
         self._node = _node(config)
         self._life = Life(self._node)
         self._pump = Pump(self._node, asyncio.get_running_loop())
         self._door = Door(self._pump, config, CallLog(config.rejections_logged_per_s), self)
         self._health = health.aio.HealthServicer()
         self._metrics: WSGIServer | None = None
+        self._native: _csroute.NativeDoor | None = None
         self._server = self._grpc_server()
         try:
+            self._set_access(config)
             self._listen_for_metrics()
             await self._set_health(serving=False)
             if config.data_dir:
@@ -113,7 +128,8 @@ class Server:
             raise
         await self._set_health(serving=True)
         self._watching = asyncio.create_task(self._watch())
-        self._log.info("listening", port=self.port, metrics_port=self.metrics_port, tenants=sorted(compiled))
+        ports = {"port": self.port, "native_port": self.native_port, "metrics_port": self.metrics_port}
+        self._log.info("listening", **ports, tenants=sorted(compiled))
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Drains and stops: see above. The grace is the settings', unless given. A second time does nothing."""
@@ -127,22 +143,34 @@ class Server:
         await self._health.enter_graceful_shutdown()
         self._node.drain(True)
         stopping = asyncio.create_task(self._server.stop(grace_s + _ENDING_S))  # no new calls from here on
+        if self._native is not None:
+            self._native.serving(False)
+            self._native.drain()
         await asyncio.sleep(0)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._door.quiet(), grace_s)
+        await self._quiet(grace_s)
         self._door.stop_reading()
-        await asyncio.get_running_loop().run_in_executor(None, self._node.stop)  # answers what is parked: streams end
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._door.quiet(streams=True), _ENDING_S)
+        if self._native is not None:
+            self._native.stop_reading()
+        await asyncio.to_thread(self._node.stop)  # answers what is parked: streams end
+        await self._quiet(_ENDING_S, streams=True)
         if (state := self._life.state())["stage"] == "failed":
             self.why = state["message"]
         await self._server.stop(_LAST_S)  # those who watch health are not waited for
         await stopping
+        if self._native is not None:
+            await asyncio.to_thread(self._native.stop, int(_LAST_S * 1000))
         self._pump.close()
         if self._metrics is not None:
             self._metrics.shutdown()
             self._metrics.server_close()
         self._log.info("stopped")
+
+    async def _quiet(self, patience_s: float, *, streams: bool = False) -> None:
+        """Waits until nothing is in flight at either door, or for so long."""
+        waiting: list[Awaitable[object]] = [asyncio.wait_for(self._door.quiet(streams=streams), patience_s)]
+        if self._native is not None:
+            waiting.append(asyncio.to_thread(self._native.quiet, int(patience_s * 1000), streams=streams))
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     # --- parts -----------------------------------------------------------------------------------------------------
 
@@ -185,17 +213,80 @@ class Server:
 
     async def _listen(self) -> None:
         try:
-            self.port = self._server.add_insecure_port(self.config.listen)
+            if self._certificates is None:
+                self.port = self._server.add_insecure_port(self.config.listen)
+            else:
+                self.port = self._server.add_secure_port(self.config.listen, server_credentials(self._current))
         except RuntimeError as error:
             raise ConfigError(f"listen: {self.config.listen} cannot be listened on: {error}") from None
         await self._server.start()
+        self._listen_natively()
+
+    def _listen_natively(self) -> None:
+        config = self.config
+        if config.native_listen == "off":
+            return
+        try:
+            self._native = _csroute.NativeDoor(
+                self._node,
+                config.native_listen,
+                calls_max=config.native_calls_max,
+                connections_max=config.native_connections_max,
+                connection_calls_max=config.connection_calls_max,
+                streams_max=config.streams_max,
+                stream_window=config.native_stream_window,
+                message_bytes_max=config.message_bytes_max,
+                write_timeout_ms=config.write_timeout_ms,
+                rejections_logged_per_s=config.rejections_logged_per_s if config.log_level in {"debug", "info"} else 0,
+                echo=self._native_echo,
+                tls=None if self._certificates is None else self._certificates.pems(),
+            )
+        except OSError as error:
+            at = config.native_listen
+            raise ConfigError(f"native_listen: {at} cannot be listened on: {error.strerror or error}") from None
+        self.native_port = self._native.port()
+
+    def _current(self) -> Certificates:
+        assert self._certificates is not None  # noqa: S101 (TLS does not come or go while a server runs)
+        return self._certificates
+
+    def _set_access(self, config: Config) -> None:
+        try:
+            self._node.set_access(credentials(config))
+        except ValueError as error:
+            raise ConfigError(f"credentials: {config.credentials}: {error}") from None
+
+    def reload(self, config: Config) -> None:
+        """Certificates, keys, credentials and limits as they are now, without a restart; all or nothing.
+
+        ConfigError: something is wrong, and all stays as it was. What else differs needs a restart, and is logged.
+        """
+        if bool(config.tls_certificate) != bool(self.config.tls_certificate):
+            raise ConfigError("tls_certificate: TLS comes and goes with a restart alone")
+        fresh = certificates(config)
+        credentials(config)
+        if self._native is not None and fresh is not None:
+            try:
+                self._native.set_tls(fresh.pems())
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+        self._set_access(config)
+        self._certificates = fresh
+        self._node.set_in_flight_max(config.in_flight_max)
+        self._door.set_limits(config.streams_max)
+        if self._native is not None:
+            self._native.set_limits(config.native_calls_max, config.streams_max)
+        differs = {name for name, value in config if value != getattr(self.config, name)}
+        self.config = self.config.model_copy(update={name: getattr(config, name) for name in differs & RELOADED})
+        self._log.info("reloaded", changed=sorted(differs & RELOADED), needs_restart=sorted(differs - RELOADED))
 
     def _listen_for_metrics(self) -> None:
         if self.config.metrics_listen == "off":
             return
         host, _, port = self.config.metrics_listen.rpartition(":")
         try:
-            self._metrics, _thread = serve_metrics(self._node.metrics, host.strip("[]"), int(port))
+            figures = NodeCollector(self._node.metrics, lambda: self._native.figures() if self._native else b"{}")
+            self._metrics, _thread = serve_metrics(figures, host.strip("[]"), int(port))
         except OSError as error:
             at = self.config.metrics_listen
             raise ConfigError(f"metrics_listen: {at} cannot be listened on: {error.strerror}") from None
@@ -224,6 +315,8 @@ class Server:
         status = states.SERVING if serving else states.NOT_SERVING
         for service in (health.OVERALL_HEALTH, *SERVICES):
             await self._health.set(service, status)
+        if self._native is not None:
+            self._native.serving(serving)
 
 
 def policy_version(policy: bytes) -> int:
@@ -246,18 +339,27 @@ def _node(config: Config) -> _csroute.Node:
         raise JournalError(f"data_dir: {error}") from None
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, *, again: Callable[[], Config] | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then drains. A second signal does not wait. SIGUSR1 asks for a snapshot.
 
-    Raises JournalError when the journal fails: nothing was acknowledged after that.
+    SIGHUP reloads what `Server.reload` says, from what `again` reads. Raises JournalError when the journal fails:
+    nothing was acknowledged after that.
     """
     loop = asyncio.get_running_loop()
     server = Server(config)
+
+    def reload() -> None:
+        try:
+            server.reload(again() if again is not None else config)
+        except ConfigError as error:
+            structlog.get_logger("csroute.server").error("not_reloaded", message=str(error))
+
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
         loop.add_signal_handler(number, server.over.set)
     await server.start()
     loop.add_signal_handler(signal.SIGUSR1, server.snapshot)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     await server.over.wait()
     for number in signals:
         loop.remove_signal_handler(number)
@@ -266,7 +368,7 @@ async def serve(config: Config) -> None:
         raise JournalError(server.why)
 
 
-def run(config: Config) -> None:
+def run(config: Config, *, again: Callable[[], Config] | None = None) -> None:
     """Serves in this process until it is told to stop: logs to stderr, uvloop."""
     configure_logs(config.log_level)
-    uvloop.run(serve(config))
+    uvloop.run(serve(config, again=again))

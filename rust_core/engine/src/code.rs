@@ -110,6 +110,10 @@ codes! {
     PolicyInvalid = 500, "POLICY_INVALID";
     /// The policy is sound, and says something that this version cannot do.
     PolicyUnsupported = 501, "POLICY_UNSUPPORTED";
+    /// The call brought no credential that is known.
+    Unauthenticated = 600, "UNAUTHENTICATED";
+    /// The credential's role, or its tenant, is not for this.
+    Forbidden = 601, "FORBIDDEN";
     /// A fault of the node itself.
     Internal = 900, "INTERNAL";
 }

@@ -4,6 +4,8 @@
 //! - [`core`] has all of it but the clock and the thread: for use in process, under a time of one's own.
 //! - [`node`] adds them: calls in by `submit`, answers out to a `Sink`, a block at a time. No caller waits inside.
 //!
+//! - [`access`] is the front: which tenant, caller and role a credential stands for. Doors ask [`Node::admit`].
+//!
 //! Every bound is named, in [`core::Limits`]. Past one, the answer is a numbered rejection.
 //!
 //! ```
@@ -25,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod access;
 pub mod clock;
 pub mod core;
 pub mod feed;

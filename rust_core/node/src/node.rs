@@ -12,7 +12,7 @@
 //! and nothing is applied any more, since the state may be broken.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use csroute_engine::{Code, Micros, Rejection};
 use csroute_wire::{grpc_code, status};
 use prost::Message as _;
 
+use crate::access::{Access, Credential, Who};
 use crate::clock::wall;
 use crate::core::{Call, Limits, Reply, check_size};
 use crate::keeping::{Keeping, Opened};
@@ -79,24 +80,28 @@ pub(crate) struct Job {
 /// How much there is of something bounded.
 pub(crate) struct Gauge {
     now: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
 }
 
 impl Gauge {
     fn new(max: usize) -> Self {
         Self {
             now: AtomicUsize::new(0),
-            max,
+            max: AtomicUsize::new(max),
         }
     }
 
     /// False, and nothing is taken, past the bound.
     fn take(&self, amount: usize) -> bool {
-        let fits = self.now.fetch_add(amount, Ordering::Relaxed) + amount <= self.max;
+        let fits = self.now.fetch_add(amount, Ordering::Relaxed) + amount <= self.max();
         if !fits {
             self.give(amount);
         }
         fits
+    }
+
+    fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
     }
 
     pub(crate) fn give(&self, amount: usize) {
@@ -123,6 +128,7 @@ pub(crate) struct Shared {
     /// The disk is full: whatever is taken would wait for room.
     pub full: AtomicBool,
     pub snapshot_wanted: AtomicBool,
+    pub access: RwLock<Arc<Access>>,
     pub sink: Box<dyn Sink>,
 }
 
@@ -180,6 +186,7 @@ impl Node {
             recovering: AtomicBool::new(journal.is_some()),
             full: AtomicBool::new(false),
             snapshot_wanted: AtomicBool::new(false),
+            access: RwLock::default(),
             life: Life::begin(stage),
             sink: Box::new(sink),
         });
@@ -206,6 +213,36 @@ impl Node {
         self.shared.queue.wake();
     }
 
+    /// Which credentials are taken from now on. A node begins open: whoever calls may.
+    pub fn set_access(&self, access: Access) {
+        *self.shared.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+    }
+
+    /// As whom a call of this path goes on, by its credential and by what its metadata says. A no is counted.
+    pub fn admit(
+        &self,
+        credential: &Credential<'_>,
+        path: &str,
+        tenant: Option<&str>,
+        caller: &str,
+    ) -> Result<Who, Rejection> {
+        let access = self
+            .shared
+            .access
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let now_s = u64::try_from(wall() / 1_000_000).unwrap_or(0);
+        access
+            .who(credential, path, tenant, caller, now_s)
+            .inspect_err(|no| self.count_refused(no.code))
+    }
+
+    /// How many calls may be in flight from now on.
+    pub fn set_in_flight_max(&self, calls: usize) {
+        self.shared.in_flight.max.store(calls, Ordering::Relaxed);
+    }
+
     /// Queues a call. Its answer, a refusal too, comes to the sink. `deadline` in Unix µs; 0: none.
     pub fn submit(&self, call: &Call<'_>, token: u64, deadline: Micros) {
         if let Err(rejection) = self.try_submit(call, token, deadline) {
@@ -226,11 +263,11 @@ impl Node {
             return Err(Rejection::new(Code::DiskFull, message));
         }
         if !shared.in_flight.take(1) {
-            return Err(busy(shared.in_flight.max, "calls"));
+            return Err(busy(shared.in_flight.max(), "calls"));
         }
         if !shared.in_flight_bytes.take(bytes) {
             shared.in_flight.give(1);
-            return Err(busy(shared.in_flight_bytes.max, "bytes of requests"));
+            return Err(busy(shared.in_flight_bytes.max(), "bytes of requests"));
         }
         let submitted = Instant::now();
         // The caller's deadline is the wall's; from here on only the monotonic clock counts.
@@ -253,10 +290,14 @@ impl Node {
         })
     }
 
-    fn refuse(&self, token: u64, rejection: Rejection) {
+    /// Counts a call that a door refused by itself.
+    pub fn count_refused(&self, code: Code) {
         let mut refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        *refused.entry(rejection.code).or_default() += 1;
-        drop(refused);
+        *refused.entry(code).or_default() += 1;
+    }
+
+    fn refuse(&self, token: u64, rejection: Rejection) {
+        self.count_refused(rejection.code);
         self.shared
             .sink
             .deliver(&mut vec![Completion::new(token, Err(rejection))]);

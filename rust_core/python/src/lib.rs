@@ -4,6 +4,7 @@
 //! leaves its answers in a list and makes a descriptor readable, once a block.
 
 mod core;
+mod door;
 mod journal;
 mod node;
 mod rejected;
@@ -35,6 +36,7 @@ fn codes() -> Vec<(u16, &'static str, i32, Option<u32>)> {
 fn _csroute(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<core::Core>()?;
     module.add_class::<node::Node>()?;
+    module.add_class::<door::NativeDoor>()?;
     module.add_class::<journal::JournalReader>()?;
     module.add_class::<journal::Replay>()?;
     module.add_function(wrap_pyfunction!(journal::journal_segments, module)?)?;

@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use csroute_door::Mail;
 use csroute_journal::{Durability, OsDisk, Retention};
+use csroute_node::access::{Access, Credential};
 use csroute_node::privacy::{Privacy, Treatment};
 use csroute_node::{Call, Completion, Keeping, Limits, Node as Inner, Settings, Sink};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::rejected::raise;
 
 /// The answers nobody took yet, and the descriptor that says so.
 struct Outbox {
@@ -29,11 +33,12 @@ impl Outbox {
     }
 }
 
-/// The sink's own handle of it.
-struct Inbox(Arc<Outbox>);
+/// The sink's own handle of it, and the native door's mail: each door gets its own.
+struct Inbox(Arc<Outbox>, Arc<Mail>);
 
 impl Sink for Inbox {
     fn deliver(&self, block: &mut Vec<Completion>) {
+        self.1.sort_out(block);
         let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let wake = answers.is_empty() && !block.is_empty();
         answers.append(block);
@@ -48,7 +53,20 @@ impl Sink for Inbox {
 #[pyclass(module = "csroute._csroute", frozen)]
 pub struct Node {
     outbox: Arc<Outbox>,
-    node: Inner,
+    mail: Arc<Mail>,
+    inner: Arc<Inner>,
+}
+
+impl Node {
+    /// For another door.
+    pub fn shared(&self) -> Arc<Inner> {
+        self.inner.clone()
+    }
+
+    /// Its answers.
+    pub fn mail(&self) -> Arc<Mail> {
+        self.mail.clone()
+    }
 }
 
 #[pymethods]
@@ -134,9 +152,14 @@ impl Node {
             privacy,
             keeping,
         };
-        let node =
-            Inner::open(settings, Inbox(outbox.clone())).map_err(|trouble| PyOSError::new_err(trouble.to_string()))?;
-        Ok(Self { outbox, node })
+        let mail = Arc::<Mail>::default();
+        let node = Inner::open(settings, Inbox(outbox.clone(), mail.clone()))
+            .map_err(|trouble| PyOSError::new_err(trouble.to_string()))?;
+        Ok(Self {
+            outbox,
+            mail,
+            inner: Arc::new(node),
+        })
     }
 
     fn fileno(&self) -> RawFd {
@@ -144,7 +167,7 @@ impl Node {
     }
 
     fn submit(&self, method: u16, tenant: &str, caller: &str, request: &[u8], token: u64, deadline_us: i64) {
-        self.node.submit(
+        self.inner.submit(
             &Call {
                 method,
                 tenant,
@@ -156,6 +179,35 @@ impl Node {
         );
     }
 
+    fn admit(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        authorization: &str,
+        names: Vec<String>,
+        tenant: Option<&str>,
+        caller: &str,
+    ) -> PyResult<(String, String)> {
+        let credential = Credential {
+            authorization,
+            names: &names,
+        };
+        self.inner
+            .admit(&credential, path, tenant, caller)
+            .map(|who| (who.tenant.to_string(), who.caller.to_string()))
+            .map_err(|no| raise(py, &no))
+    }
+
+    fn set_access(&self, credentials: &[u8]) -> PyResult<()> {
+        self.inner
+            .set_access(Access::parse(credentials).map_err(PyValueError::new_err)?);
+        Ok(())
+    }
+
+    fn set_in_flight_max(&self, calls: usize) {
+        self.inner.set_in_flight_max(calls);
+    }
+
     fn completions<'py>(&self, py: Python<'py>) -> Vec<(u64, i32, Bound<'py, PyBytes>)> {
         let answers = self.outbox.take().into_iter();
         answers
@@ -164,22 +216,22 @@ impl Node {
     }
 
     fn state<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.node.life().json().to_string().as_bytes())
+        PyBytes::new(py, self.inner.life().json().to_string().as_bytes())
     }
 
     fn snapshot(&self) {
-        self.node.snapshot();
+        self.inner.snapshot();
     }
 
     fn drain(&self, on: bool) {
-        self.node.drain(on);
+        self.inner.drain(on);
     }
 
     fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.node.stop());
+        py.detach(|| self.inner.stop());
     }
 
     fn metrics<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.node.metrics())
+        PyBytes::new(py, &self.inner.metrics())
     }
 }

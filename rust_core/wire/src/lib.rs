@@ -48,3 +48,6 @@ pub use policy::policy;
 pub use query::{Query, encode_rejection_counts};
 pub use reply::{Replies, drain_reply, route_reply};
 pub use status::{ErrorInfo, RetryInfo, grpc_code, status};
+
+/// A serialized `google.protobuf.FileDescriptorSet` of all protos, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -42,6 +42,7 @@ mod grpc {
     pub(super) const DEADLINE_EXCEEDED: i32 = 4;
     pub(super) const NOT_FOUND: i32 = 5;
     pub(super) const ALREADY_EXISTS: i32 = 6;
+    pub(super) const PERMISSION_DENIED: i32 = 7;
     pub(super) const RESOURCE_EXHAUSTED: i32 = 8;
     pub(super) const FAILED_PRECONDITION: i32 = 9;
     pub(super) const ABORTED: i32 = 10;
@@ -49,6 +50,7 @@ mod grpc {
     pub(super) const UNIMPLEMENTED: i32 = 12;
     pub(super) const INTERNAL: i32 = 13;
     pub(super) const UNAVAILABLE: i32 = 14;
+    pub(super) const UNAUTHENTICATED: i32 = 16;
 }
 
 /// The gRPC status code of a rejection.
@@ -90,6 +92,8 @@ pub const fn grpc_code(code: Code) -> i32 {
         Code::SequenceGone => grpc::OUT_OF_RANGE,
         Code::DeadlinePassed => grpc::DEADLINE_EXCEEDED,
         Code::WatcherSlow => grpc::ABORTED,
+        Code::Unauthenticated => grpc::UNAUTHENTICATED,
+        Code::Forbidden => grpc::PERMISSION_DENIED,
         Code::Internal => grpc::INTERNAL,
     }
 }
