@@ -12,12 +12,13 @@ CODE = {".py", ".pyi", ".rs", ".proto"}
 TEXT = CODE | {".md", ".toml", ".lock", ".txt", ".yml", ".sh", ""}
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
-# Arrows point one way: engine <- wire <- node <- python.
+# Arrows point one way: engine <- wire <- node <- python; engine <- sim <- python.
 MAY_USE = {
     "csroute-engine": set[str](),
     "csroute-wire": {"csroute-engine"},
     "csroute-node": {"csroute-engine", "csroute-wire"},
-    "csroute-python": {"csroute-engine", "csroute-wire", "csroute-node"},
+    "csroute-sim": {"csroute-engine"},
+    "csroute-python": {"csroute-engine", "csroute-wire", "csroute-node", "csroute-sim"},
 }
 
 # What would bring a clock, a thread, a file, a socket, a random number or Python into the engine.

@@ -6,6 +6,7 @@
 mod core;
 mod node;
 mod rejected;
+mod sim;
 
 use csroute_engine::Code;
 use csroute_wire::{Method, grpc_code};
@@ -34,6 +35,7 @@ fn codes() -> Vec<(u16, &'static str, i32, Option<u32>)> {
 fn _csroute(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<core::Core>()?;
     module.add_class::<node::Node>()?;
+    module.add_class::<sim::Simulation>()?;
     module.add("Rejected", rejected::class(module.py())?)?;
     module.add_function(wrap_pyfunction!(methods, module)?)?;
     module.add_function(wrap_pyfunction!(codes, module)?)
