@@ -1,6 +1,7 @@
-"""The command `csroute`: serve, demo, explain.
+"""The command `csroute`: serve, simulate, demo, explain.
 
     csroute serve --listen 127.0.0.1:7700 --policy mine.py
+    csroute simulate mine.py --workload double11 --against double11
     csroute demo --seconds 10
     csroute explain t1
 

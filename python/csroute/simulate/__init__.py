@@ -12,10 +12,14 @@
 True
 """
 
+from csroute.errors import RejectedError
+from csroute.router import policy_bytes
 from csroute.simulate.arrays import ARRIVAL, OUTCOMES, ROW, arrivals
+from csroute.simulate.compare import Comparison, compare
 from csroute.simulate.draws import Empirical, Exponential, Fixed, LogNormal, Never, Weibull
 from csroute.simulate.estimate import Estimate, estimate
-from csroute.simulate.models import Class, network, queue
+from csroute.simulate.models import CHANNEL, Class, Model, network, queue
+from csroute.simulate.presets import WORKLOADS, double11, double11_raw, double11_roster
 from csroute.simulate.result import Replication, Result
 from csroute.simulate.roster import AgentPlan, Conduct, Roster, team
 from csroute.simulate.run import run
@@ -23,11 +27,14 @@ from csroute.simulate.workload import Again, Kind, Workload
 
 __all__ = [
     "ARRIVAL",
+    "CHANNEL",
     "OUTCOMES",
     "ROW",
+    "WORKLOADS",
     "Again",
     "AgentPlan",
     "Class",
+    "Comparison",
     "Conduct",
     "Empirical",
     "Estimate",
@@ -35,15 +42,22 @@ __all__ = [
     "Fixed",
     "Kind",
     "LogNormal",
+    "Model",
     "Never",
+    "RejectedError",
     "Replication",
     "Result",
     "Roster",
     "Weibull",
     "Workload",
     "arrivals",
+    "compare",
+    "double11",
+    "double11_raw",
+    "double11_roster",
     "estimate",
     "network",
+    "policy_bytes",
     "queue",
     "run",
     "team",

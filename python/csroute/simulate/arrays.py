@@ -46,9 +46,9 @@ ROW = np.dtype(
 )
 """What became of a ticket.
 
-ticket: the arrival's number; contact: contacts of the customer before, 0 for the first. wait_us: until the first answer;
-without one until it left or the simulation ended. agent: who answered first, a place in the roster, −1 nobody; queue and
-class: places in the result's names; clocks: a bit each, in the policy's order; step: the last one taken.
+ticket: the arrival's number; contact: contacts of the customer before, 0 for the first. wait_us: until the first
+answer; without one until it left or the simulation ended. agent: who answered first, a place in the roster, −1 nobody;
+queue and class: places in the result's names; clocks: a bit each, in the policy's order; step: the last one taken.
 """
 
 OUTCOMES = ("open", "done", "abandoned", "overflowed", "refused")

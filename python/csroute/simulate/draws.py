@@ -103,7 +103,7 @@ _NAMES = {"fixed": Fixed, "exponential": Exponential, "log_normal": LogNormal, "
 
 
 def distribution(value: object, where: str) -> Distribution:
-    """From a file: a number of seconds, a list of them, "never", or `{exponential = 60}`, `{log_normal = [372, 0.8]}`."""
+    """From a file: seconds, a list of them, "never", or `{exponential = 60}`, `{log_normal = [372, 0.8]}`."""
     match value:
         case bool():
             pass
@@ -124,7 +124,7 @@ def distribution(value: object, where: str) -> Distribution:
         case _:
             pass
     raise ConfigError(
-        f"{where}: {value!r} is no duration; write seconds, a list of them, \"never\", {{exponential = 60}}, "
+        f'{where}: {value!r} is no duration; write seconds, a list of them, "never", {{exponential = 60}}, '
         "{log_normal = [372, 0.8]}, {weibull = [60, 1.5]} or {fixed = 60}"
     )
 

@@ -45,7 +45,7 @@ def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
 @cache
 def student_t(confidence: float, freedom: int) -> float:
     """The t beyond which, on either side together, lies 1 − confidence."""
-    # P(|T| < t) is an integral over the angle atan(t/√ν) of cos^(ν−1): smooth and bounded, so Simpson's rule is exact enough.
+    # P(|T| < t) is an integral over the angle atan(t/√ν) of cos^(ν−1): smooth and bounded, so Simpson's rule will do.
     scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) * 2 / math.sqrt(math.pi)
 
     def within(angle: float) -> float:

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from csroute.simulate.draws import Distribution, Exponential, Never
 from csroute.simulate.roster import Roster, team
 from csroute.simulate.workload import Kind, Workload
 from csroute.v1 import policy_pb2 as pb
 
-__all__ = ["CHANNEL", "Class", "network", "queue"]
+__all__ = ["CHANNEL", "Class", "Model", "network", "queue"]
+
+Model: TypeAlias = tuple[bytes, Workload, Roster]
+"""What `run` takes."""
 
 CHANNEL = "phone"
 _ORDERS = {
@@ -28,12 +32,12 @@ _ORDERS = {
 
 @dataclass(frozen=True)
 class Class:
-    """Tickets alike. groups: who may serve them. target_s: with one for each class, the earliest deadline goes first."""
+    """Tickets alike. groups: who may serve them. target_s: if each class has one, the earliest deadline goes first."""
 
     arrivals_per_s: float
     handle: Distribution
     groups: Sequence[str]
-    patience: Distribution = Never()
+    patience: Distribution = Never()  # noqa: RUF009 - a value
     head_start_s: float = 0.0
     slope: float = 1.0
     target_s: float | None = None
@@ -41,8 +45,8 @@ class Class:
 
 def queue(
     *, arrivals_per_s: float, handle_s: float, agents: int, patience_s: float | None = None, hours: float = 24.0
-) -> tuple[bytes, Workload, Roster]:
-    """One class, one group, everything exponential: policy, workload and roster, as `simulate.run(*queue(…))` takes them."""
+) -> Model:
+    """One class, one group, everything exponential: `simulate.run(*queue(…))`."""
     patience = Never() if patience_s is None else Exponential(patience_s)
     only = Class(arrivals_per_s, Exponential(handle_s), ["agents"], patience)
     return network({"calls": only}, {"agents": agents}, hours=hours)
@@ -50,7 +54,7 @@ def queue(
 
 def network(
     classes: Mapping[str, Class], groups: Mapping[str, int], *, hours: float = 24.0, order: str = "longest_idle"
-) -> tuple[bytes, Workload, Roster]:
+) -> Model:
     """Classes and groups by name, one ticket an agent at a time: policy, workload and roster.
 
     First come, first served, but for head starts, slopes and targets; `order` says which of several free agents it is.
@@ -79,7 +83,10 @@ def network(
 def _rule(name: str, one: Class, order: str) -> pb.RuleTable:
     needs = pb.NeedsTable(groups=[pb.NeedGroup(any_of=[pb.Need(skill=group, level=1) for group in one.groups])])
     effects = pb.Effects(
-        needs=needs, head_start_ms=round(one.head_start_s * 1000), slope_milli=round(one.slope * 1000), order=[_ORDERS[order]]
+        needs=needs,
+        head_start_ms=round(one.head_start_s * 1000),
+        slope_milli=round(one.slope * 1000),
+        order=[_ORDERS[order]],
     )
     if one.target_s is not None:
         target_ms = max(1, round(one.target_s * 1000))  # a clock runs for at least a millisecond

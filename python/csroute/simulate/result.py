@@ -1,7 +1,7 @@
 """What a run found: figures with intervals, and the rows.
 
-`result.summary()["asa_s"]` is an `Estimate`; its names are `figures` in `csroute.simulate.tally`. In a notebook a result
-shows its table.
+`result.summary()["asa_s"]` is an `Estimate`; its names are `figures` in `csroute.simulate.tally`. In a notebook a
+result shows its table.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def shown(name: str, value: float) -> str:
     """A figure as a person reads it."""
     if math.isnan(value):
         return "–"
-    unit = SHOWN.get(name.split("[")[0], ("", "%" if name.startswith("clock.") else ""))[1]
+    unit = SHOWN.get(name.split("[", maxsplit=1)[0], ("", "%" if name.startswith("clock.") else ""))[1]
     if unit == "%":
         return f"{100 * value:.1f} %"
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
@@ -142,7 +142,8 @@ class Result:
     def _repr_html_(self) -> str:
         head = html.escape(f"{self.scene.policy_name} on {self.scene.workload.name}")
         rows = "".join(
-            f"<tr><td>{html.escape(what)}</td><td>{mean}</td><td>{width}</td></tr>" for what, mean, width in self.table()
+            f"<tr><td>{html.escape(what)}</td><td>{mean}</td><td>{width}</td></tr>"
+            for what, mean, width in self.table()
         )
         return f"<table><caption>{head}, seed {self.seed}</caption>{rows}</table>"
 

@@ -83,7 +83,7 @@ def team(
     channels: Mapping[str, int] | None = None,
     shifts: Sequence[tuple[float, float]] = ALWAYS,
     breaks: Sequence[tuple[float, float]] = (),
-    conduct: Conduct = Conduct(),  # noqa: B008 - a value
+    conduct: Conduct = Conduct(),
 ) -> Roster:
     """So many agents alike."""
     alike = [

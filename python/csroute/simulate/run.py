@@ -42,7 +42,8 @@ _DRAIN_S = 6 * 3600.0
 class Progress(Protocol):
     """Called now and then: how much of all is done (0..1), and how many tickets have come."""
 
-    def __call__(self, share: float, tickets: int, /) -> None: ...
+    def __call__(self, share: float, tickets: int, /) -> None:
+        """So much is done."""
 
 
 def run(
@@ -68,8 +69,8 @@ def run(
     """
     if replications < 1 or not 0.0 <= warmup_s < workload.length_s or not 0.0 < confidence < 1.0:
         raise ConfigError(
-            f"replications {replications}, warmup_s {warmup_s}, confidence {confidence}: at least 1; from 0 to less than "
-            f"the workload's {workload.length_s} s; between 0 and 1"
+            f"replications {replications}, warmup_s {warmup_s}, confidence {confidence}: at least 1; from 0 to less "
+            f"than the workload's {workload.length_s} s; between 0 and 1"
         )
     compiled = policy_bytes(policy)
     scene = Scene.of(compiled, workload, roster)
@@ -84,7 +85,17 @@ def run(
 
         own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
         batches = BATCHES if batched else 1
-        done.append(_play(forgetful(compiled), scene, own_seed, warmup_s, batches, keep, report))
+        done.append(
+            _play(
+                forgetful(compiled),
+                scene,
+                own_seed,
+                warmup_s=warmup_s,
+                batches=batches,
+                keep=keep,
+                progress=report,
+            )
+        )
     return Result(scene, done, seed, warmup_s, confidence)
 
 
@@ -122,6 +133,7 @@ def _play(
     policy: bytes,
     scene: Scene,
     seed: int,
+    *,
     warmup_s: float,
     batches: int,
     keep: bool,

@@ -65,7 +65,9 @@ class Scene:
             kinds=kinds,
             clocks=[clock.name for clock in tables.clocks],
             answer_clocks=[
-                place for place, clock in enumerate(tables.clocks) if clock.starts == "arrival" and clock.stops in answers
+                place
+                for place, clock in enumerate(tables.clocks)
+                if clock.starts == "arrival" and clock.stops in answers
             ],
             answer_target_s=tables.answer_target_ms / 1000,
             short_abandon_s=tables.short_abandon_ms / 1000,

@@ -18,6 +18,7 @@ __all__ = ["INTERVAL_S", "forgetful", "kinds_with_returns", "setup_json"]
 INTERVAL_S = 900.0
 _MICROS = 1_000_000
 _FOREVER_S = 1e9
+_YEAR_MS = 31_536_000_000
 
 
 class _Table:
@@ -35,9 +36,9 @@ class _Table:
 
 
 def forgetful(policy: bytes) -> bytes:
-    """The same policy, but ended tickets are forgotten at once: no decision reads them, and memory stays near."""
+    """The same policy, but few ended tickets are remembered: no decision reads them, and memory stays near."""
     tables = policy_pb2.CompiledPolicy.FromString(policy)
-    tables.limits.closed_max, tables.limits.closed_keep_ms = 1024, 1
+    tables.limits.closed_max, tables.limits.closed_keep_ms = 1024, _YEAR_MS
     return tables.SerializeToString(deterministic=True)
 
 
@@ -77,7 +78,9 @@ def setup_json(workload: Workload, roster: Roster, *, seed: int, end_s: float, t
         "start_us": round(workload.start.timestamp() * _MICROS),
         "interval_us": round(INTERVAL_S * _MICROS),
         "intervals": max(1, -(-round(end_s * _MICROS) // round(INTERVAL_S * _MICROS))),
-        "kinds": [_kind(kind, categories.index(kind.category), back, table) for kind, back in zip(kinds, returns, strict=True)],
+        "kinds": [
+            _kind(kind, categories.index(kind.category), back, table) for kind, back in zip(kinds, returns, strict=True)
+        ],
         "groups": len(groups),
         "conducts": rows,
         "agents": agents,

@@ -23,7 +23,7 @@ COUNTS: Final = (
     "arrived", "answered", "waited", "met", "abandoned", "short", "overflowed", "refused", "open", "returns",
     "attempts", "declines", "missed", "transfers", "stepped", "reserve", "wait_s", "answer_s", "handle_s", "wrap_up_s",
 )  # fmt: skip
-"""met: answered in time; short: abandoned too soon to count; answer_s: the waits of those answered; stepped: a step was taken."""
+"""met: answered in time; short: abandoned too soon to count; answer_s: waits of the answered; stepped: took a step."""
 _BIN: Final = math.log(1.01)
 _BINS: Final = 2084  # 1 ms .. 10^6 s, and one for less
 _STEPS: Final = 33
@@ -57,8 +57,8 @@ class Tally:
     def add(self, rows: Records, queue_names: list[str]) -> None:
         """Counts these rows, whose queues are places in `queue_names`."""
         scene = self.scene
-        place = {name: number for number, name in enumerate(scene.queues)}
-        number = np.array([*(place.get(name, place[""]) for name in queue_names), place[""]], dtype=np.int64)
+        places = {name: number for number, name in enumerate(scene.queues)}
+        number = np.array([*(places.get(name, places[""]) for name in queue_names), places[""]], dtype=np.int64)
         queue = number[np.minimum(rows["queue"], len(queue_names))]
         cell = queue * math.prod(self._shape[1:]) + np.asarray(self._kind_cell)[rows["kind"]]
         answered, outcome = rows["answered"], rows["outcome"]
@@ -85,10 +85,12 @@ class Tally:
             "handle_s": rows["handle_us"] / 1e6,
             "wrap_up_s": rows["wrap_up_us"] / 1e6,
         }
+        own = rows.dtype.names or ()
         self._counts[0] += np.bincount(cell, minlength=self._cells)
-        for name, count in zip(COUNTS[1:], self._counts[1:], strict=True):
-            values = columns.get(name)
-            count += np.bincount(cell, rows[name] if values is None else values, self._cells)
+        for place, name in enumerate(COUNTS[1:], 1):
+            self._counts[place] += np.bincount(
+                cell, columns.get(name, rows[name] if name in own else None), self._cells
+            )
         bins = np.clip(np.log(np.maximum(wait, 1e-6) * 1000) / _BIN + 1, 0, _BINS - 1).astype(np.int64)
         waits = np.bincount((bins * self._cells + cell)[answered], minlength=_BINS * self._cells)
         self._waits += waits.reshape(_BINS, self._cells)
@@ -114,8 +116,9 @@ class Tally:
         intervals = self.by_interval.shape[2]
         interval = np.minimum((rows["arrival_us"] / (INTERVAL_S * 1e6)).astype(np.int64), intervals - 1)
         place = queue * intervals + interval
-        for figure, weights in zip(self.by_interval, (None, met, counted, wait), strict=True):
-            figure += np.bincount(place, weights, figure.size).reshape(figure.shape)
+        cells = len(self.scene.queues) * intervals
+        for number, weights in enumerate((None, met, counted, wait)):
+            self.by_interval[number] += np.bincount(place, weights, cells).reshape(-1, intervals)
 
     def total(self, name: str) -> float:
         """One of `COUNTS`, over all."""
@@ -194,7 +197,9 @@ def _by(tally: Tally, cut: str, values: list[str], found: dict[str, float]) -> N
         "transfers": (count["transfers"], count["answered"]),
         "stepped": (count["stepped"], count["arrived"]),
         "reserve": (count["reserve"], count["answered"]),
-        **{f"clock.{clock}": (met[place], met[place] + missed[place]) for place, clock in enumerate(tally.scene.clocks)},
+        **{
+            f"clock.{clock}": (met[place], met[place] + missed[place]) for place, clock in enumerate(tally.scene.clocks)
+        },
     }
     columns_whole = {"wait_p50_s": 0.5, "wait_p90_s": 0.9}
     for place, value in enumerate(values):

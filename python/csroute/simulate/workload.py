@@ -35,7 +35,7 @@ class Again:
 
     answered: float = 0.0
     abandoned: float = 0.0
-    after: Distribution = Exponential(1800.0)
+    after: Distribution = Exponential(1800.0)  # noqa: RUF009 - a value
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Changed then, as `{"contact": "repeat"}`."""
     same_agent: bool = False
@@ -49,8 +49,8 @@ class Kind:
     channel: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     share: float = 1.0
-    handle: Distribution = Exponential(372.0)
-    patience: Distribution = Never()
+    handle: Distribution = Exponential(372.0)  # noqa: RUF009 - a value
+    patience: Distribution = Never()  # noqa: RUF009 - a value
     category: str = ""
     """What the work is, by a skill's name: agents' pace may depend on it, and on their level in it."""
     skills: Mapping[str, int] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Kind:
     """to this queue."""
     again: Again | None = None
     marks: Mapping[str, Distribution] = field(default_factory=dict)
-    """Moments that the agent marks, so long after the first answer, at the latest when done; without such a clock: not."""
+    """Moments that the agent marks, so long after the first answer, at the latest when done."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ class Workload:
             raise ConfigError(f"workload {self.name}: it needs kinds with shares of at least 0, not all 0")
         starts = [start for start, _ in self.curve]
         if starts != sorted(set(starts)) or any(rate < 0 for _, rate in self.curve):
-            raise ConfigError(f"workload {self.name}: a curve is (second, tickets a second), seconds rising: {self.curve}")
+            raise ConfigError(
+                f"workload {self.name}: a curve is (second, tickets a second), seconds rising: {self.curve}"
+            )
         if (self.recorded is None) == (not self.curve):
             raise ConfigError(f"workload {self.name}: give a curve, or recorded tickets: exactly one")
         if self.recorded is not None and self.recorded.dtype != ARRIVAL:
