@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from csroute.simulate.compare import compare
 from csroute.simulate.files import load_roster, load_workload
 from csroute.simulate.html import page
 from csroute.simulate.report import to_json
+from csroute.simulate.staffing import erlang_start, fewest
 from csroute.simulate.tables import recorded
+from csroute.simulate.tune import tunable, tune, write
 
 DESK = Path(__file__).parent / "data" / "service_desk.csv"
 DAY = simulate.double11(0.002)
@@ -181,3 +184,40 @@ def test_differences_are_of_pairs() -> None:
     assert "offered load" in ours._repr_html_()
     with pytest.raises(ConfigError, match="same workload, seed"):
         compare(ours, simulate.run("double11", workload, fewer, seed=5))
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(Path(__file__).parents[2] / "examples" / "simulate_release.py"))
+    said = capsys.readouterr().out
+    assert "offered load ÷ capacity" in said
+    assert "answers orders in time in" in said
+
+
+def test_staffing_and_tuning(tmp_path: Path) -> None:
+    def model(agents: int) -> simulate.Model:
+        return simulate.queue(arrivals_per_s=0.1, handle_s=60.0, agents=agents, patience_s=120.0, hours=4.0)
+
+    start = erlang_start(arrivals_per_s=0.1, handle_s=60.0, patience_s=120.0, answered=0.8, within_s=20.0)
+    policy, workload, _ = model(1)
+    found = fewest(policy, workload, lambda sizes: model(sizes["agents"])[2], {"agents": start}, replications=10)
+    assert abs(found.sizes["agents"] - start) <= 1
+    assert found.reached.mean >= 0.8
+    fewer = simulate.run(policy, workload, model(found.sizes["agents"] - 1)[2], replications=10)
+    assert fewer.summary()["service_level"].mean < 0.8
+
+    file = tmp_path / "tunable.py"
+    file.write_text(
+        "from dataclasses import replace\n"
+        "from csroute.policy import Limits\n"
+        "from csroute.presets.double11 import policy\n"
+        "def tuned(trial):\n"
+        "    return replace(policy, limits=Limits(waiting_max=trial.suggest_int('waiting_max', 1, 50)))\n"
+    )
+    day = replace(DAY, length_s=1800.0)
+    tries = tune(tunable(file), day, PEOPLE, [("refused", False), ("asa_s", False)], days=8)
+    assert len(tries) == 8
+    assert 1 <= sum(one.best for one in tries) <= 8
+    refused = {one.parameters["waiting_max"]: one.reached[0] for one in tries}
+    assert refused[min(refused)] >= refused[max(refused)]
+    write(tries[0], tmp_path / "best.policy")
+    assert simulate.policy_bytes(tmp_path / "best.policy") == tries[0].policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,10 +68,11 @@ def test_two_classes_with_strict_priority() -> None:
 
 
 def test_head_starts_and_targets_say_the_same() -> None:
-    def rows(**first: float) -> bytes:
+    def rows(target_s: float | None = None, head_start_s: float = 0.0) -> bytes:
+        one = Class(0.08, Exponential(HANDLE), ["all"])
         classes = {
-            "first": Class(0.08, Exponential(HANDLE), ["all"], **first),
-            "second": Class(0.08, Exponential(HANDLE), ["all"], **({"target_s": 90.0} if "target_s" in first else {})),
+            "first": replace(one, target_s=target_s, head_start_s=head_start_s),
+            "second": replace(one, target_s=None if target_s is None else 90.0),
         }
         return bytes(
             simulate.run(*simulate.network(classes, {"all": 10}, hours=50.0), seed=3).rows["wait_us"].tobytes()
@@ -118,7 +120,8 @@ def chain(
         for place in range(len(waiting)):
             yield (idle, waiting[:place] + waiting[place + 1 :]), left
 
-    shares = stationary((tuple(skills), ()), moves)
+    start: State = (tuple(skills), ())
+    shares = stationary(start, moves)
     assert sum(share for (_, waiting), share in shares.items() if len(waiting) == waiting_max) < 1e-4
     busy = {agent: sum(share for (idle, _), share in shares.items() if agent not in idle) for agent in skills}
     waits = {

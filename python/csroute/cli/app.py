@@ -160,6 +160,41 @@ def simulate(
 
 
 @app.command()
+def tune(
+    policy: Annotated[Path, typer.Argument(help="A .py with tuned(trial), which returns a Policy.")],
+    *,
+    objective: Annotated[
+        list[str], typer.Option(metavar="FIGURE:max|min", help="What to reach; several: give several.")
+    ],
+    workload: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="double11, double11-raw, or a .toml.")
+    ] = "double11",
+    roster: Annotated[Path | None, typer.Option(metavar="FILE", help="Who works: a .toml.")] = None,
+    scale: Annotated[float, typer.Option(min=1e-6, help="So many times the arrivals (and built-in people).")] = 0.05,
+    days: Annotated[int, typer.Option(min=1, help="Days that may be simulated, all tries together.")] = 50,
+    replications: Annotated[int, typer.Option(min=1, help="Days a try.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed, the same search.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the best policy goes, compiled.")] = Path(
+        "best.policy"
+    ),
+) -> None:
+    """Search for the best parameters of a policy, by simulation."""
+    from csroute.cli import simulating  # noqa: PLC0415
+
+    simulating.tune(
+        policy,
+        objectives=objective,
+        workload=workload,
+        roster=roster,
+        scale=scale,
+        days=days,
+        replications=replications,
+        seed=seed,
+        out=out,
+    )
+
+
+@app.command()
 def demo(
     *,
     seconds: Annotated[float, typer.Option(min=1, max=900, help="Seconds to play, both halves together.")] = 25,

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -99,7 +99,12 @@ class Never:
 
 Distribution: TypeAlias = Fixed | Exponential | LogNormal | Weibull | Empirical | Never
 
-_NAMES = {"fixed": Fixed, "exponential": Exponential, "log_normal": LogNormal, "weibull": Weibull}
+_NAMES: Mapping[str, Callable[..., Distribution]] = {
+    "fixed": Fixed,
+    "exponential": Exponential,
+    "log_normal": LogNormal,
+    "weibull": Weibull,
+}
 
 
 def distribution(value: object, where: str) -> Distribution:

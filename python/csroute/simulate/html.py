@@ -96,10 +96,10 @@ def _hours(count: int) -> Any:  # noqa: ANN401 (numpy's)
 
 
 def _levels(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
-    total = sum(tally.by_interval for one in result.replications for tally in one.tallies)
-    counted = total[2][:-1]  # type: ignore[index]
+    total = result.mean_tables["by_interval"]
+    counted = total[2][:-1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        levels = np.where(counted > 0, total[1][:-1] / counted, np.nan)  # type: ignore[index]
+        levels = np.where(counted > 0, total[1][:-1] / counted, np.nan)
     extent = (0, levels.shape[1] * INTERVAL_S / 3600, len(levels) - 0.5, -0.5)
     image = axes.imshow(levels, aspect="auto", cmap="RdYlGn", vmin=0, vmax=1, extent=extent, interpolation="nearest")
     axes.set_yticks(range(len(levels)), result.scene.queues[:-1])
@@ -108,7 +108,7 @@ def _levels(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
 
 
 def _flow(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
-    flow = sum(tally.flow for one in result.replications for tally in one.tallies)[:-1]  # type: ignore[index]
+    flow = result.mean_tables["flow"][:-1]
     left = np.zeros(len(flow))
     for place, group in enumerate(result.scene.groups):
         axes.barh(range(len(flow)), flow[:, place], left=left, label=group, color=f"C{place % 10}")
@@ -120,9 +120,9 @@ def _flow(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
 
 
 def _occupancy(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
-    hours = sum(one.hours_s for one in result.replications)
+    hours = result.mean_tables["hours"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        busy = np.where(hours[1] > 0, hours[3] / hours[1], np.nan)  # type: ignore[index]
+        busy = np.where(hours[1] > 0, hours[3] / hours[1], np.nan)
     for group, line in zip(result.scene.groups, busy, strict=True):
         axes.plot(_hours(len(line)), line, label=group, linewidth=1)
     axes.set_ylim(0, 1.02)
@@ -132,11 +132,9 @@ def _occupancy(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's
 
 
 def _waits(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
-    total = sum(tally.by_interval for one in result.replications for tally in one.tallies)
-    arrived, waited = total[0].sum(axis=0), total[3].sum(axis=0)  # type: ignore[index]
-    axes.bar(
-        _hours(len(arrived)), arrived / len(result.replications), width=INTERVAL_S / 3600, align="edge", color="#bcd"
-    )
+    total = result.mean_tables["by_interval"]
+    arrived, waited = total[0].sum(axis=0), total[3].sum(axis=0)
+    axes.bar(_hours(len(arrived)), arrived, width=INTERVAL_S / 3600, align="edge", color="#bcd")
     axes.set_ylabel("tickets")
     axes.set_xlabel("hour of arrival")
     line = axes.twinx()

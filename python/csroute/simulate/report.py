@@ -104,9 +104,9 @@ def _groups(result: Result) -> Table:
     table = Table("group", title="People", title_justify="left")
     for title in ("occupancy", "answered"):
         table.add_column(title, justify="right")
-    summary, flow = result.summary(), sum(tally.flow for one in result.replications for tally in one.tallies)
+    summary, flow = result.summary(), result.mean_tables["flow"]
     for place, group in enumerate(result.scene.groups):
-        answered = flow[:, place].sum() / len(result.replications)  # type: ignore[index]
+        answered = flow[:, place].sum()
         table.add_row(group, shown("occupancy", summary[f"occupancy[group={group}]"].mean), f"{answered:,.0f}")
     return table
 
@@ -132,11 +132,7 @@ def to_json(result: Result, against: Comparison | None = None) -> dict[str, Any]
 
 def _one(result: Result) -> dict[str, Any]:
     scene = result.scene
-    tallies = [tally for one in result.replications for tally in one.tallies]
-    intervals = sum(tally.by_interval for tally in tallies) / len(result.replications)
-    flow = sum(tally.flow for tally in tallies) / len(result.replications)
-    steps = sum(tally.steps for tally in tallies) / len(result.replications)
-    hours = sum(one.hours_s for one in result.replications) / len(result.replications) / 3600
+    tables = result.mean_tables
     return {
         "policy": scene.policy_name,
         "policy_version": f"{scene.policy_version:016x}",
@@ -150,10 +146,10 @@ def _one(result: Result) -> dict[str, Any]:
         "interval_s": INTERVAL_S,
         "queues": scene.queues,
         "groups": scene.groups,
-        "by_interval": dict(zip(("arrived", "met", "counted", "wait_s"), intervals.tolist(), strict=True)),
-        "agent_hours": dict(zip(("paid", "there", "busy", "load"), hours.tolist(), strict=True)),
-        "flow": flow.tolist(),
-        "steps": steps.tolist(),
+        "by_interval": dict(zip(("arrived", "met", "counted", "wait_s"), tables["by_interval"].tolist(), strict=True)),
+        "agent_hours": dict(zip(("paid", "there", "busy", "load"), tables["hours"].tolist(), strict=True)),
+        "flow": tables["flow"].tolist(),
+        "steps": tables["steps"].tolist(),
     }
 
 

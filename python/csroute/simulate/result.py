@@ -99,6 +99,14 @@ class Result:
         return np.concatenate([replication.rows for replication in self.replications])
 
     @cached_property
+    def mean_tables(self) -> dict[str, Floats]:
+        """`Tally`'s by_interval, flow and steps, and hours (h), means over the replications."""
+        tallies = [tally for one in self.replications for tally in one.tallies]
+        tables = {name: [getattr(tally, name) for tally in tallies] for name in ("by_interval", "flow", "steps")}
+        tables["hours"] = [one.hours_s / 3600 for one in self.replications]
+        return {name: np.asarray(np.sum(parts, axis=0)) / len(self.replications) for name, parts in tables.items()}
+
+    @cached_property
     def samples(self) -> list[dict[str, float]]:
         """The figures of each replication, or of each batch."""
         found = []

@@ -31,9 +31,7 @@ def square_root(*, arrivals_per_s: float, handle_s: float, beta: float = 1.0) ->
     return math.ceil(load + beta * math.sqrt(load))
 
 
-def erlang_start(
-    *, arrivals_per_s: float, handle_s: float, patience_s: float, answered: float, within_s: float
-) -> int:
+def erlang_start(*, arrivals_per_s: float, handle_s: float, patience_s: float, answered: float, within_s: float) -> int:
     """The fewest agents with whom, by Erlang A, this share of customers is answered within so many seconds."""
     agents = max(1, math.floor(arrivals_per_s * handle_s * 0.5))
     while _answered(arrivals_per_s, handle_s, patience_s, agents, within_s) < answered:
@@ -103,7 +101,8 @@ def fewest(
         start: where to begin, from `erlang_start` or `square_root`. If it does not suffice, all groups grow first.
         figure: a figure of `Result.summary()`, of which more is better.
         at_least: its target.
-        seed, replications: as `run` takes them; the mean over replications is judged.
+        seed: as `run` takes it.
+        replications: as `run` takes them; their mean is judged.
         tries_max: simulations, at most; past it the best so far is returned.
     """
     tried: dict[tuple[int, ...], Estimate] = {}
@@ -119,12 +118,14 @@ def fewest(
     sizes = tuple(start[group] for group in groups)
     while reached(sizes).mean < at_least:
         if len(tried) >= tries_max:
-            raise ConfigError(f"{figure} is {reached(sizes).mean:.3f} with {dict(zip(groups, sizes, strict=True))}: not {at_least}")
+            raise ConfigError(
+                f"{figure} is {reached(sizes).mean:.3f} with {dict(zip(groups, sizes, strict=True))}: not {at_least}"
+            )
         sizes = tuple(math.ceil(size * 1.05 + 0.01) for size in sizes)
     step = max(1, max(sizes) // 16)
     while len(tried) < tries_max:
         fewer = [
-            sizes[:place] + (size - step,) + sizes[place + 1 :] for place, size in enumerate(sizes) if size - step >= 0
+            (*sizes[:place], size - step, *sizes[place + 1 :]) for place, size in enumerate(sizes) if size - step >= 0
         ]
         enough = [one for one in fewer if any(one) and reached(one).mean >= at_least]
         if enough:

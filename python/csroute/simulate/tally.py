@@ -109,8 +109,8 @@ class Tally:
     def _met(self, rows: Records, wait: Floats) -> Floats:
         mask = np.uint32(sum(1 << clock for clock in self.scene.answer_clocks))
         has = (rows["clocks_met"] | rows["clocks_missed"]) & mask != 0
-        by_clock: Floats = rows["clocks_missed"] & mask == 0
-        return rows["answered"] & np.where(has, by_clock, wait <= self.scene.answer_target_s)  # type: ignore[no-any-return]
+        by_clock = rows["clocks_missed"] & mask == 0
+        return np.asarray(rows["answered"] & np.where(has, by_clock, wait <= self.scene.answer_target_s), np.float64)
 
     def _by_interval(self, rows: Records, queue: Ints, met: Floats, counted: Floats, wait: Floats) -> None:
         intervals = self.by_interval.shape[2]

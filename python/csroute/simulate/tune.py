@@ -76,7 +76,8 @@ def tune(
     if not objectives or days < replications:
         raise ConfigError(f"{len(objectives)} objectives, {days} days, {replications} a try: at least one of each")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = ["maximize" if more else "minimize" for _, more in objectives]
+    ways = optuna.study.StudyDirection
+    directions = [ways.MAXIMIZE if more else ways.MINIMIZE for _, more in objectives]
     sampler = optuna.samplers.NSGAIISampler(seed=seed) if len(objectives) > 1 else optuna.samplers.TPESampler(seed=seed)
     study = optuna.create_study(directions=directions, sampler=sampler)
     policies: dict[int, bytes] = {}
@@ -107,4 +108,6 @@ def tune(
 def write(found: Found, path: Path) -> None:
     """The policy as a file that `csroute serve --policy` takes, and its parameters beside it as JSON."""
     path.write_bytes(found.policy)
-    path.with_suffix(".json").write_text(json.dumps({"parameters": found.parameters, "reached": found.reached}, indent=1))
+    path.with_suffix(".json").write_text(
+        json.dumps({"parameters": found.parameters, "reached": found.reached}, indent=1)
+    )
