@@ -127,7 +127,7 @@ def test_people_leave_come_back_decline_and_hand_on() -> None:
     rows, found = result.rows, result.summary()
     assert 0.15 < (rows["contact"] > 0).mean() < 0.5
     assert set(rows["outcome"].tolist()) >= {1, 2}
-    assert 0.07 < (rows["transfers"] > 0).mean() < 0.15
+    assert 0.07 < (rows["transfers"] > 0)[rows["answered"]].mean() < 0.15
     assert found["handle_s"].mean == pytest.approx(60.0 * 0.5 * 1.1, rel=0.05)
     hours = result.replications[0].hours_s[:, 0].sum(axis=1) / 3600
     assert hours[0] == pytest.approx(14 * 39_000 / 3600, rel=0.01)  # 9,000 s and 30,000 s, and what was still in hand

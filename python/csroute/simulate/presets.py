@@ -7,7 +7,7 @@ against half of all heads: the backlog grows whatever the router does; it measur
 >>> from csroute.simulate.presets import double11, double11_roster
 >>> day = double11()
 >>> round(day.expected / 1e6, 2), len(double11_roster().agents)
-(3.12, 16668)
+(3.25, 16668)
 """
 
 from __future__ import annotations

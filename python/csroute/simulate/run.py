@@ -2,7 +2,7 @@
 
 >>> from csroute import simulate
 >>> result = simulate.run(*simulate.queue(arrivals_per_s=0.05, handle_s=60.0, agents=4, hours=10.0), seed=1)
->>> len(result.rows) == result.replications[0].tally.total("arrived")
+>>> len(result.rows) == result.summary()["tickets"].mean
 True
 """
 

@@ -1,7 +1,7 @@
 """The fewest agents that meet a target: Erlang A as the start, simulation as the judge.
 
 >>> erlang_start(arrivals_per_s=0.5, handle_s=180.0, patience_s=120.0, answered=0.8, within_s=20.0)
-91
+87
 >>> square_root(arrivals_per_s=0.5, handle_s=180.0, beta=0.5)
 95
 """
@@ -13,16 +13,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from csroute.errors import ConfigError
 from csroute.simulate.run import run
 
 if TYPE_CHECKING:
     from csroute.router import PolicySource
+    from csroute.simulate.arrays import Floats
     from csroute.simulate.estimate import Estimate
     from csroute.simulate.roster import Roster
     from csroute.simulate.workload import Workload
 
 __all__ = ["Staffing", "erlang_start", "fewest", "square_root"]
+
+_STEPS = 500
 
 
 def square_root(*, arrivals_per_s: float, handle_s: float, beta: float = 1.0) -> int:
@@ -49,26 +54,18 @@ def _answered(rate: float, handle_s: float, patience_s: float, agents: int, with
         weights.append(weight)
     total = math.fsum(weights)
     found = math.fsum(weights[:agents]) / total
-    # The wait of who finds k before: k + 1 departures at rates served + j·leaving, racing the customer's own patience.
-    steps = 400
-    step = within_s / steps
-    queue = [one / total for one in weights[agents:]]
-    for ahead, share in enumerate(queue):
-        if share < 1e-9:
-            continue
-        state = [0.0] * (ahead + 1)
-        state[ahead] = 1.0
-        done = 0.0
-        for _ in range(steps):
-            flow = [min(1.0, step * (served + place * leaving)) * now for place, now in enumerate(state)]
-            alive = 1 - step * leaving
-            done += flow[0]
-            state = [
-                (now - out + (flow[place + 1] if place + 1 < len(state) else 0.0)) * alive
-                for place, (now, out) in enumerate(zip(state, flow, strict=True))
-            ]
-        found += share * done
-    return found
+    # a[k]: who finds k waiting before them is answered within the time left, by the equation backward in time.
+    ahead = np.arange(len(weights) - agents)
+    rates, answers, step = served + ahead * leaving, np.zeros(len(ahead)), within_s / _STEPS
+    for _ in range(_STEPS):
+        middle = answers + step / 2 * _slope(answers, rates, leaving)
+        answers += step * _slope(middle, rates, leaving)
+    return found + float(np.dot(weights[agents:], answers)) / total
+
+
+def _slope(answers: Floats, rates: Floats, leaving: float) -> Floats:
+    before = np.concatenate(([1.0], answers[:-1]))
+    return rates * (before - answers) - leaving * answers
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _micros(table: dict[str, list[Any]], columns: Mapping[str, str], name: str) 
 
 
 def rows_to_arrow(result: Result) -> Any:  # noqa: ANN401 (pyarrow has no types of its own)
-    """The rows of a result, with names where rows have numbers."""
+    """The rows of a result, with names where rows have numbers; what tickets say as `kind_tier`, `kind_channel`."""
     import pyarrow as pa  # noqa: PLC0415 (an extra)
 
     tables = []
@@ -129,7 +129,7 @@ def rows_to_arrow(result: Result) -> Any:  # noqa: ANN401 (pyarrow has no types 
             else:
                 columns[field] = values
         for cut, (words, codes) in result.scene.cuts.items():
-            columns[cut] = pa.DictionaryArray.from_arrays(codes[rows["kind"]].astype(np.int32), words)
+            columns[f"kind_{cut}"] = pa.DictionaryArray.from_arrays(codes[rows["kind"]].astype(np.int32), words)
         tables.append(pa.table(columns))
     return pa.concat_tables(tables, promote_options="default")
 

@@ -160,7 +160,11 @@ fn setup(hours: i64) -> Setup {
 /// The thread's own CPU time.
 fn cpu_s() -> f64 {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ns: f64 = schedstat.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(f64::NAN);
+    let ns: f64 = schedstat
+        .split(' ')
+        .next()
+        .and_then(|ns| ns.parse().ok())
+        .unwrap_or(f64::NAN);
     ns / 1e9
 }
 
