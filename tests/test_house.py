@@ -12,14 +12,22 @@ CODE = {".py", ".pyi", ".rs", ".proto"}
 TEXT = CODE | {".md", ".toml", ".lock", ".txt", ".yml", ".sh", ""}
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
-# Arrows point one way: engine <- wire, journal <- node <- door <- python.
+# Arrows point one way: engine <- wire, journal <- node <- door <- python; engine <- sim <- python.
 MAY_USE = {
     "csroute-engine": set[str](),
     "csroute-wire": {"csroute-engine"},
     "csroute-journal": set[str](),
     "csroute-node": {"csroute-engine", "csroute-wire", "csroute-journal"},
     "csroute-door": {"csroute-engine", "csroute-wire", "csroute-node"},
-    "csroute-python": {"csroute-engine", "csroute-wire", "csroute-journal", "csroute-node", "csroute-door"},
+    "csroute-sim": {"csroute-engine"},
+    "csroute-python": {
+        "csroute-engine",
+        "csroute-wire",
+        "csroute-journal",
+        "csroute-node",
+        "csroute-door",
+        "csroute-sim",
+    },
 }
 
 # What would bring a clock, a thread, a file, a socket, a random number or Python into the engine.

@@ -30,6 +30,7 @@ __all__: Final[list[str]] = [
     "Node",
     "Rejected",
     "Replay",
+    "Simulation",
     "codes",
     "journal_backup",
     "journal_repair",
@@ -335,6 +336,49 @@ class NativeDoor:
 
     def figures(self) -> bytes:
         """What is open now, as JSON: {"calls": 0, "streams": 0, "connections": 0}."""
+
+@final
+class Simulation:
+    """The engine under a virtual clock, with customers and agents around it. `csroute.simulate` is the way to use it.
+
+    `setup` is JSON: the fields of `csroute_sim::setup::Setup`. Arrivals and rows are the bytes of numpy's structured
+    arrays, `csroute.simulate.arrays.ARRIVAL` and `ROW`. Times are µs since the start. Wrong input raises ValueError;
+    what the engine refuses, Rejected. Not for several threads at a time; `run` lets others have the GIL.
+    """
+
+    def __new__(cls, policy: bytes, setup: str) -> Simulation: ...
+    def feed(self, arrivals: bytes) -> None:
+        """Arrivals to come, in order of time, after all fed before."""
+
+    def run(self, until_us: int) -> None:
+        """Plays everything up to then, that moment included."""
+
+    def take(self) -> bytes:
+        """Rows of the tickets that ended since the last call, in that order."""
+
+    def finish(self) -> bytes:
+        """The end: hours are counted, and tickets under way become rows too."""
+
+    def seconds(self) -> tuple[int, bytes]:
+        """(kinds of hours, float64 by kind, group, interval): paid, there, busy, load; whole after `finish`."""
+
+    def under_way(self) -> tuple[int, int]:
+        """(arrivals fed and not yet come, tickets under way)."""
+
+    def queue_names(self) -> list[str]:
+        """By the number in a row."""
+
+    def class_paths(self) -> list[str]:
+        """By the number in a row; empty: never met."""
+
+    def state_hash(self) -> int:
+        """The engine's."""
+
+    def traced(self) -> list[tuple[int, str, str, str, str, int]]:
+        """Commands given, if the setup has `trace`: (Unix µs, verb, id, with, customer, number)."""
+
+    def traced_events(self) -> bytes:
+        """The events of a WatchReply, if the setup has `trace`."""
 
 def methods() -> list[tuple[int, str, str]]:
     """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary, stream, watch, work or internal)."""

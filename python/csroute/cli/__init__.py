@@ -1,6 +1,7 @@
-"""The command `csroute`: serve, demo, explain, policy; offline, on a data folder: journal, replay, backup, restore, plan.
+"""The command `csroute`: serve, simulate, tune, demo, explain, policy; offline: journal, replay, backup, restore, plan.
 
     csroute serve --listen 127.0.0.1:7700 --policy mine.py --data-dir data
+    csroute simulate mine.py --workload double11 --against double11
     csroute demo --seconds 10
     csroute explain t1
     csroute explain t1 --data-dir data

@@ -183,6 +183,82 @@ def _story(data_dir: Path, ticket: str, *, tenant: str, since: str, until: str, 
 
 
 @app.command()
+def simulate(
+    policy: Annotated[str, typer.Argument(help="A policy's .py, compiled bytes, or a preset's name.")],
+    *,
+    workload: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="double11, double11-raw, or a .toml.")
+    ] = "double11",
+    roster: Annotated[Path | None, typer.Option(metavar="FILE", help="Who works: a .toml.")] = None,
+    scale: Annotated[float, typer.Option(min=1e-6, help="So many times the arrivals (and built-in people).")] = 1.0,
+    against: Annotated[str | None, typer.Option(metavar="POLICY", help="Compare with this policy.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed, the same customers.")] = 1,
+    replications: Annotated[int, typer.Option(min=1, max=1000, help="Days played: more tell intervals.")] = 1,
+    warmup_s: Annotated[float, typer.Option("--warmup", min=0, help="Seconds played, and not counted.")] = 0.0,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as a page.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
+) -> None:
+    """Try a policy before the night: the same engine, a virtual clock."""
+    from csroute.errors import ConfigError  # noqa: PLC0415
+    from csroute.policy import PolicyError  # noqa: PLC0415
+
+    try:
+        from csroute.cli import simulating  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise ConfigError(f"{missing}: install csroute[simulate]") from None
+    try:
+        simulating.simulate(
+            policy,
+            workload=workload,
+            roster=roster,
+            scale=scale,
+            against=against,
+            seed=seed,
+            replications=replications,
+            warmup_s=warmup_s,
+            html=html,
+            json_path=json,
+        )
+    except PolicyError as error:
+        raise ConfigError(f"policy: {error}") from None
+
+
+@app.command()
+def tune(
+    policy: Annotated[Path, typer.Argument(help="A .py with tuned(trial), which returns a Policy.")],
+    *,
+    objective: Annotated[
+        list[str], typer.Option(metavar="FIGURE:max|min", help="What to reach; several: give several.")
+    ],
+    workload: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="double11, double11-raw, or a .toml.")
+    ] = "double11",
+    roster: Annotated[Path | None, typer.Option(metavar="FILE", help="Who works: a .toml.")] = None,
+    scale: Annotated[float, typer.Option(min=1e-6, help="So many times the arrivals (and built-in people).")] = 0.05,
+    days: Annotated[int, typer.Option(min=1, help="Days that may be simulated, all tries together.")] = 50,
+    replications: Annotated[int, typer.Option(min=1, help="Days a try.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed, the same search.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the best policy goes, compiled.")] = Path(
+        "best.policy"
+    ),
+) -> None:
+    """Search for the best parameters of a policy, by simulation."""
+    from csroute.cli import simulating  # noqa: PLC0415
+
+    simulating.tune(
+        policy,
+        objectives=objective,
+        workload=workload,
+        roster=roster,
+        scale=scale,
+        days=days,
+        replications=replications,
+        seed=seed,
+        out=out,
+    )
+
+
+@app.command()
 def demo(
     *,
     seconds: Annotated[float, typer.Option(min=1, max=900, help="Seconds to play, both halves together.")] = 25,

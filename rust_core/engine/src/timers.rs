@@ -194,7 +194,9 @@ impl Engine {
             self.conditions.due().map(|due| due / 1000),
             self.later.front().map(|later| later.at / 1000),
         ];
-        all.into_iter().flatten().min().map(|ms| (ms * 1000).max(self.now))
+        // The wheel stands still while all is quiet: what it says may be past, and nothing fires before `quiet_until_ms`.
+        let next = all.into_iter().flatten().min()?.max(timers.quiet_until_ms);
+        Some(next.saturating_mul(1000).max(self.now))
     }
 
     /// When the next ended ticket is forgotten.

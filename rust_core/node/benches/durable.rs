@@ -240,6 +240,7 @@ fn waiting(tickets: usize) {
     let install = pb::InstallPolicyRequest {
         policy: policy.encode_to_vec(),
         reclassify: false,
+        ..pb::InstallPolicyRequest::default()
     };
     call(Method::InstallPolicy, &install.encode_to_vec(), 1);
     for (at, batch) in requests(0, tickets).0.iter().enumerate() {
@@ -298,6 +299,7 @@ fn pause(tickets: usize) {
         &pb::InstallPolicyRequest {
             policy: policy.encode_to_vec(),
             reclassify: false,
+            ..pb::InstallPolicyRequest::default()
         },
     );
     bench.run(Method::RouteBatch, &requests(0, tickets).0);

@@ -40,6 +40,7 @@ fn written_at(folder: &Folder, now: i64) {
             pb::InstallPolicyRequest {
                 policy,
                 reclassify: false,
+                ..pb::InstallPolicyRequest::default()
             }
             .encode_to_vec(),
         ),

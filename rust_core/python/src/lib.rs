@@ -8,6 +8,7 @@ mod door;
 mod journal;
 mod node;
 mod rejected;
+mod sim;
 
 use csroute_engine::Code;
 use csroute_wire::{Method, grpc_code};
@@ -43,6 +44,7 @@ fn _csroute(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(journal::journal_snapshots, module)?)?;
     module.add_function(wrap_pyfunction!(journal::journal_repair, module)?)?;
     module.add_function(wrap_pyfunction!(journal::journal_backup, module)?)?;
+    module.add_class::<sim::Simulation>()?;
     module.add("Rejected", rejected::class(module.py())?)?;
     module.add_function(wrap_pyfunction!(methods, module)?)?;
     module.add_function(wrap_pyfunction!(codes, module)?)

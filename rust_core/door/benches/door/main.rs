@@ -106,6 +106,7 @@ impl Bench {
         let policy = pb::InstallPolicyRequest {
             policy: work::policy(),
             reclassify: false,
+            ..pb::InstallPolicyRequest::default()
         };
         let call = Call {
             method: Method::InstallPolicy.number(),

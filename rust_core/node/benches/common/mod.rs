@@ -149,6 +149,7 @@ pub fn start(keeping: Option<Keeping>) -> Bench {
         &pb::InstallPolicyRequest {
             policy,
             reclassify: false,
+            ..pb::InstallPolicyRequest::default()
         },
     );
     bench.one(

@@ -156,6 +156,7 @@ impl Running {
             &pb::InstallPolicyRequest {
                 policy,
                 reclassify: false,
+                ..pb::InstallPolicyRequest::default()
             },
         );
         let spec = pb::AgentSpec {

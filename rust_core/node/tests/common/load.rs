@@ -215,6 +215,7 @@ impl Load {
                 pb::InstallPolicyRequest {
                     policy: policy("first").encode_to_vec(),
                     reclassify: false,
+                    ..pb::InstallPolicyRequest::default()
                 }
                 .encode_to_vec(),
             ),
@@ -311,6 +312,7 @@ impl Load {
                 let request = pb::InstallPolicyRequest {
                     policy: policy(name).encode_to_vec(),
                     reclassify: true,
+                    ..pb::InstallPolicyRequest::default()
                 };
                 (Method::InstallPolicy, request.encode_to_vec())
             }

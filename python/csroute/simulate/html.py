@@ -1,0 +1,151 @@
+"""The report as one page: tables, and charts by matplotlib as SVG inside it. It loads nothing."""
+
+from __future__ import annotations
+
+import io
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from csroute.simulate.report import load_line
+from csroute.simulate.result import SHOWN, shown
+from csroute.simulate.setup import INTERVAL_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from csroute.simulate.compare import Comparison
+    from csroute.simulate.result import Result
+
+__all__ = ["page"]
+
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#223}
+table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid #dde;text-align:right}
+td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}.load{font-size:1.2rem;font-weight:600}"""
+
+
+def page(result: Result, against: Comparison | None = None) -> str:
+    """The whole page."""
+    scene = result.scene
+    title = f"{scene.policy_name} on {scene.workload.name}"
+    parts = [f"<h1>{escape(title)}</h1>", f"<p class=load>{escape(load_line(result))}</p>"]
+    if against is not None:
+        parts.append(f"<p>{escape(against.sentence())}</p>")
+    parts.append(_figures(result, against))
+    for heading, draw in _CHARTS.items():
+        parts.append(f"<h2>{heading}</h2>{_svg(draw, result)}")
+    parts += [_cut(result, cut) for cut in ("queue", *scene.cuts)]
+    facts = f"Policy {scene.policy_version:016x}, seed {result.seed}, {len(result.replications)} replication(s)."
+    body = "\n".join(
+        [*parts, f"<p>{facts} Service level: met ÷ (answered + abandoned + overflowed − short abandons).</p>"]
+    )
+    return f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>\n{body}\n"
+
+
+def _figures(result: Result, against: Comparison | None) -> str:
+    summary = result.summary()
+    others = against.other.summary() if against else {}
+    rows = []
+    for name, (words, _) in SHOWN.items():
+        cells = [shown(name, summary[name].mean), "± " + shown(name, summary[name].half_width)]
+        if against is not None:
+            change = against.differences[name]
+            cells += [shown(name, others[name].mean), f"{shown(name, change.mean)} ± {shown(name, change.half_width)}"]
+        rows.append([words, *cells])
+    head = ["", escape(result.scene.policy_name), ""]
+    if against is not None:
+        head += [f"against {against.other.scene.policy_name}", "difference"]
+    return _table(head, rows)
+
+
+def _cut(result: Result, cut: str) -> str:
+    summary = result.summary()
+    columns = ["tickets", "service_level", "asa_s", "wait_p90_s", "abandoned", "stepped", "reserve"]
+    columns += [f"clock.{clock}" for clock in result.scene.clocks]
+    rows = []
+    for value in result.replications[0].tally.cuts[cut]:
+        suffix = f"[{cut}={value}]"
+        if f"tickets{suffix}" in summary:
+            rows.append([value or "(none)", *(shown(name, summary[name + suffix].mean) for name in columns)])
+    head = [cut, *(SHOWN[name][0] if name in SHOWN else name.removeprefix("clock.") + " met" for name in columns)]
+    return f"<h2>By {escape(cut)}</h2>" + _table(head, rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    cells = "".join(f"<th>{escape(one)}</th>" for one in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(one)}</td>" for one in row) + "</tr>" for row in rows)
+    return f"<table><tr>{cells}</tr>{body}</table>"
+
+
+def _svg(draw: Callable[[Any, Result], None], result: Result) -> str:
+    import matplotlib as mpl  # noqa: PLC0415 (slow to load, and only pages need it)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with mpl.rc_context({"svg.hashsalt": "csroute", "svg.fonttype": "none", "font.size": 9}):
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        draw(figure.subplots(), result)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _hours(count: int) -> Any:  # noqa: ANN401 (numpy's)
+    return np.arange(count) * INTERVAL_S / 3600
+
+
+def _levels(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
+    total = result.mean_tables["by_interval"]
+    counted = total[2][:-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        levels = np.where(counted > 0, total[1][:-1] / counted, np.nan)
+    extent = (0, levels.shape[1] * INTERVAL_S / 3600, len(levels) - 0.5, -0.5)
+    image = axes.imshow(levels, aspect="auto", cmap="RdYlGn", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+    axes.set_yticks(range(len(levels)), result.scene.queues[:-1])
+    axes.set_xlabel("hour of arrival")
+    axes.figure.colorbar(image, label="service level")
+
+
+def _flow(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
+    flow = result.mean_tables["flow"][:-1]
+    left = np.zeros(len(flow))
+    for place, group in enumerate(result.scene.groups):
+        axes.barh(range(len(flow)), flow[:, place], left=left, label=group, color=f"C{place % 10}")
+        left = left + flow[:, place]
+    axes.set_yticks(range(len(flow)), result.scene.queues[:-1])
+    axes.invert_yaxis()
+    axes.set_xlabel("tickets answered")
+    axes.legend(fontsize=7, ncols=2)
+
+
+def _occupancy(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
+    hours = result.mean_tables["hours"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        busy = np.where(hours[1] > 0, hours[3] / hours[1], np.nan)
+    for group, line in zip(result.scene.groups, busy, strict=True):
+        axes.plot(_hours(len(line)), line, label=group, linewidth=1)
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("units in use")
+    axes.set_xlabel("hour")
+    axes.legend(fontsize=7, ncols=2)
+
+
+def _waits(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
+    total = result.mean_tables["by_interval"]
+    arrived, waited = total[0].sum(axis=0), total[3].sum(axis=0)
+    axes.bar(_hours(len(arrived)), arrived, width=INTERVAL_S / 3600, align="edge", color="#bcd")
+    axes.set_ylabel("tickets")
+    axes.set_xlabel("hour of arrival")
+    line = axes.twinx()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        line.plot(_hours(len(arrived)), waited / arrived, color="C3")
+    line.set_ylabel("mean wait, s", color="C3")
+
+
+_CHARTS: dict[str, Callable[[Any, Any], None]] = {
+    "Service level by queue and time": _levels,
+    "Arrivals and waits": _waits,
+    "Who answers what": _flow,
+    "How busy people are": _occupancy,
+}
