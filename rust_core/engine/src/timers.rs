@@ -191,7 +191,9 @@ impl Engine {
             forgetting,
             self.conditions.due().map(|due| due / 1000),
         ];
-        all.into_iter().flatten().min().map(|ms| (ms * 1000).max(self.now))
+        // Until `quiet_until_ms` nothing fires: the wheel's own bound may lie before it, and who slept until then would spin.
+        let ms = all.into_iter().flatten().min()?.max(timers.quiet_until_ms);
+        Some(ms.saturating_mul(1000).max(self.now))
     }
 
     /// When the next ended ticket is forgotten.
