@@ -92,7 +92,7 @@ fn policy() -> pb::CompiledPolicy {
             ..pb::Effects::default()
         }),
         name,
-        why: String::new(),
+        ..pb::RuleTable::default()
     };
     let mut rules: Vec<_> = (0..100).map(|category| rule(format!("c{category}"))).collect();
     rules.push(pb::RuleTable {
