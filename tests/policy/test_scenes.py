@@ -352,3 +352,31 @@ def test_an_open_family_has_a_bound_of_its_own() -> None:
     twin = Router(surging(), clock="virtual")
     twin.restore(router.snapshot())
     assert twin.state_hash == router.state_hash
+
+
+def test_an_override_ends_by_itself() -> None:
+    calm = surging()
+    override = calm.but(change(Surge.everyone, head_start=minutes(2)), name="surging")
+    router = Router(calm, clock="virtual")
+    until_us = router.now_us + 900_000_000
+    version = router.install(override, reclassify=True, later=[(until_us, calm)])
+    router.route(Sent("t1", "chat"))
+    assert router.explain("t1").head_start_ms == 120_000
+    twin = Router(calm, clock="virtual")
+    twin.restore(router.snapshot())
+    for each in (router, twin):
+        each.advance(minutes(15))
+        assert each.explain("t1").head_start_ms == 0
+        assert each.stats().policy_version != version
+    assert router.state_hash == twin.state_hash
+
+
+def test_an_override_is_undone_in_one_command() -> None:
+    calm = surging()
+    router = Router(calm, clock="virtual")
+    until_us = router.now_us + 900_000_000
+    override = calm.but(change(Surge.everyone, head_start=minutes(2)), name="surging")
+    router.install(override, later=[(until_us, override.but(change(Surge.everyone, cost=5), name="surging"))])
+    version = router.install(calm)
+    router.advance(hours(1))
+    assert router.stats().policy_version == version
