@@ -25,6 +25,7 @@ use csroute_engine::policy::{
 };
 use csroute_engine::{Command, Engine, Event, EventKind, Presence, WARM_MAX};
 use rng::Rng;
+use smol_str::SmolStr;
 
 const START: i64 = 1_700_000_000_000_000;
 
@@ -192,7 +193,8 @@ struct Bench {
     now: i64,
     kinds: Vec<String>,
     next: u64,
-    active: Vec<(u64, u32)>,
+    /// Ids and attempts, as gateways hold them.
+    active: Vec<(SmolStr, u32)>,
     assigned: u64,
 }
 
@@ -293,32 +295,38 @@ impl Bench {
         for event in self.events.drain(..) {
             if let EventKind::Assigned { .. } = event.kind {
                 self.assigned += 1;
-                self.active
-                    .push((event.ticket[1..].parse().expect("an id of ours"), event.attempt));
+                self.active.push((event.ticket, event.attempt));
             }
         }
     }
 
-    /// So many submits and completions in turn, as they come in batches: warmed first.
-    fn block(&mut self, pairs: usize) {
-        let picked: Vec<(u64, u32)> = (0..pairs.min(self.active.len())).map(|_| self.pick()).collect();
-        let ids: Vec<String> = picked.iter().map(|&(number, _)| id_of(number)).collect();
-        let new: Vec<String> = (0..pairs as u64).map(|ahead| id_of(self.next + ahead)).collect();
-        self.next += pairs as u64;
-        self.engine.warm(new.iter().map(String::as_str));
-        self.engine.warm(ids.iter().map(String::as_str));
-        for at in 0..pairs {
-            self.submit_as(&new[at]);
-            if let Some(&(_, attempt)) = picked.get(at) {
-                self.complete_as(&ids[at], attempt);
+    /// Submits, and as many completions, in turn; warmed first, as batches are.
+    #[inline(never)]
+    fn block(&mut self, ids: &[SmolStr]) {
+        let picked: Vec<_> = (0..ids.len().min(self.active.len())).map(|_| self.pick()).collect();
+        self.engine.warm(ids.iter().map(SmolStr::as_str));
+        self.engine.warm(picked.iter().map(|(id, _)| id.as_str()));
+        let mut picked = picked.iter();
+        for id in ids {
+            self.submit_as(id);
+            if let Some((id, attempt)) = picked.next() {
+                self.complete_as(id, *attempt);
             }
         }
+    }
+
+    /// So many new tickets' ids: the gateways' work, not the engine's.
+    fn ids(&mut self, count: u64) -> Vec<SmolStr> {
+        let from = self.next;
+        self.next += count;
+        (from..self.next)
+            .map(|number| SmolStr::new(format!("t{number:011}")))
+            .collect()
     }
 
     fn submit(&mut self) {
-        let id = id_of(self.next);
-        self.next += 1;
-        self.submit_as(&id);
+        let ids = self.ids(1);
+        self.submit_as(&ids[0]);
     }
 
     fn submit_as(&mut self, id: &str) {
@@ -343,15 +351,15 @@ impl Bench {
         self.hear();
     }
 
-    fn pick(&mut self) -> (u64, u32) {
+    fn pick(&mut self) -> (SmolStr, u32) {
         let at = self.rng.below(self.active.len() as u64) as usize;
         self.active.swap_remove(at)
     }
 
     fn complete(&mut self) {
         if !self.active.is_empty() {
-            let (number, attempt) = self.pick();
-            self.complete_as(&id_of(number), attempt);
+            let (id, attempt) = self.pick();
+            self.complete_as(&id, attempt);
         }
     }
 
@@ -366,10 +374,6 @@ impl Bench {
         self.engine.apply(&command, &mut self.events).expect("it is active");
         self.hear();
     }
-}
-
-fn id_of(number: u64) -> String {
-    format!("t{number:011}")
 }
 
 /// Seconds that this thread ran: other programs on the machine do not count, their cache misses do.
@@ -523,9 +527,10 @@ fn main() {
         let mut bench = Bench::new(world);
         let mut rates = Vec::new();
         for round in 0..=rounds {
+            let ids = bench.ids(each);
             let (began, before) = (cpu_s(), bench.assigned);
-            for _ in 0..each / BLOCK as u64 {
-                bench.block(BLOCK);
+            for ids in ids.chunks(BLOCK) {
+                bench.block(ids);
             }
             // The first round warms up.
             if round > 0 {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::board::ProfileKey;
+use crate::board::{Front, ProfileKey};
 use crate::command::{AgentSpec, Presence};
 use crate::heap::{Item, Key, load_share};
 use crate::policy::AgentOrder;
@@ -248,9 +248,10 @@ impl Engine {
             }
             let top = heap.items().first().copied().unwrap_or(Item::NOBODY);
             board.tops[at][number] = top;
-            board.firsts[at][number] = top.first();
+            for (channel, fronts) in board.fronts[at].iter_mut().enumerate() {
+                fronts[number].renew(&top, before >> channel & 1 == 1, open >> channel & 1 == 1);
+            }
         }
-        board.count_open(number as u32, before, open);
     }
 
     /// Takes an agent out of its profile's indexes, before the profile changes.
@@ -270,8 +271,7 @@ impl Engine {
         }
         self.board.places = vec![Vec::new(); orders];
         self.board.tops = vec![vec![Item::NOBODY; self.board.profiles.len()]; orders];
-        self.board.firsts = vec![vec![Item::NOBODY.first(); self.board.profiles.len()]; orders];
-        self.board.open = vec![vec![0; self.board.profiles.len()]; channels];
+        self.board.fronts = vec![vec![vec![Front::NOBODY; self.board.profiles.len()]; channels]; orders];
         let slots: Vec<u32> = self.agents.keys().collect();
         for slot in slots {
             let agent = &mut self.agents[slot];

@@ -142,6 +142,28 @@ pub(crate) struct Head {
     pub(crate) fits: bool,
 }
 
+/// The agents of one profile, for tickets of one channel at its own cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Front {
+    /// The beginning of the first's key, open to the channel or not: nobody who is open stands before it.
+    pub(crate) first: u128,
+    /// How many are open.
+    pub(crate) open: u32,
+}
+
+impl Front {
+    pub(crate) const NOBODY: Self = Self {
+        first: u128::MAX,
+        open: 0,
+    };
+
+    /// The heap's first may be another, and an agent was and is open to the channel or not.
+    pub(crate) fn renew(&mut self, top: &Item, before: bool, after: bool) {
+        self.first = top.first();
+        self.open = self.open - u32::from(before) + u32::from(after);
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
@@ -158,14 +180,12 @@ pub(crate) struct Board {
     pub(crate) busy: Bits,
     /// The orders of choice among agents of one profile: what of a class's order differs between them.
     pub(crate) orders: Vec<SmallVec<[AgentOrder; 3]>>,
-    /// The first of each heap, by order and profile; and the beginning of its key, since a decision looks at many and
-    /// that is nearly always enough: side by side in memory.
+    /// The first of each heap, by order and profile.
     pub(crate) tops: Vec<Vec<Item>>,
-    pub(crate) firsts: Vec<Vec<u128>>,
+    /// What a decision looks at for every profile that may serve, by order, channel and profile: side by side in memory.
+    pub(crate) fronts: Vec<Vec<Vec<Front>>>,
     /// Where each agent stands in its heap, by order and slot; `u32::MAX`: in none.
     pub(crate) places: Vec<Vec<u32>>,
-    /// By channel and profile: agents in the heaps who could take a ticket of the channel's own cost.
-    pub(crate) open: Vec<Vec<u32>>,
     /// Each channel's own cost under the current policy; 0: it has none.
     pub(crate) channel_costs: Vec<u32>,
 }
@@ -221,12 +241,11 @@ impl Board {
         }
         let number = self.free_profiles.pop_first().unwrap_or_else(|| {
             self.profiles.push(Profile::default());
-            for (tops, firsts) in self.tops.iter_mut().zip(&mut self.firsts) {
+            for tops in &mut self.tops {
                 tops.push(Item::NOBODY);
-                firsts.push(Item::NOBODY.first());
             }
-            for open in &mut self.open {
-                open.push(0);
+            for fronts in self.fronts.iter_mut().flatten() {
+                fronts.push(Front::NOBODY);
             }
             self.profiles.len() as u32 - 1
         });
@@ -250,21 +269,6 @@ impl Board {
         profile.key = key;
         self.profiles[number as usize] = profile;
         number
-    }
-
-    /// An agent of a profile opened and closed channels: a bit each.
-    pub(crate) fn count_open(&mut self, profile: u32, before: u64, after: u64) {
-        let mut changed = before ^ after;
-        while changed != 0 {
-            let channel = changed.trailing_zeros() as usize;
-            changed &= changed - 1;
-            let count = &mut self.open[channel][profile as usize];
-            *count = if after >> channel & 1 == 1 {
-                *count + 1
-            } else {
-                *count - 1
-            };
-        }
     }
 
     pub(crate) fn leave_profile(&mut self, number: u32) {

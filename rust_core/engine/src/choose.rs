@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::board::Head;
+use crate::board::{Front, Head};
 use crate::class::Class;
 use crate::command::{Presence, TicketState};
 use crate::heap::Item;
@@ -199,9 +199,10 @@ impl Engine {
             self.has_room(agent, class.channel, class.cost) && !(picky && ticket.excludes(agent.number))
         };
         let tops = &self.board.tops[class.heap as usize];
+        let fronts = self.board.fronts[class.heap as usize][class.channel as usize].as_slice();
         let profiles = &self.board.reqs[requirement as usize].profiles;
         if plain && class.usual_order && class.fits.is_empty() {
-            return self.least_loaded_longest_idle(class, profiles, tops);
+            return self.least_loaded_longest_idle(class, profiles, tops, fronts);
         }
         let mut best: Option<(Millis, u32, Item)> = None;
         let mut candidates = 0;
@@ -212,7 +213,7 @@ impl Engine {
             }
             let heap = || &self.board.profiles[number as usize].heaps[class.heap as usize];
             if plain {
-                let open = self.board.open[class.channel as usize][number as usize];
+                let open = fronts[number as usize].open;
                 if open == 0 {
                     continue;
                 }
@@ -253,13 +254,17 @@ impl Engine {
     }
 
     /// `best_agent` in the usual case, most of what a decision costs: the default order, no fit, no exclusion.
-    fn least_loaded_longest_idle(&self, class: &Class, profiles: &[u32], tops: &[Item]) -> Option<Pick> {
-        let opens = self.board.open[class.channel as usize].as_slice();
-        let firsts = self.board.firsts[class.heap as usize].as_slice();
+    fn least_loaded_longest_idle(
+        &self,
+        class: &Class,
+        profiles: &[u32],
+        tops: &[Item],
+        fronts: &[Front],
+    ) -> Option<Pick> {
         let mut candidates = 0;
         let (mut best, mut least) = (None, u128::MAX);
         for &number in profiles {
-            let (open, first) = (opens[number as usize], firsts[number as usize]);
+            let Front { first, open } = fronts[number as usize];
             candidates += open;
             // Whoever is open to this channel stands where the first of all stands, or behind.
             if open == 0 || first > least {

@@ -200,3 +200,52 @@ pub enum EventKind {
         grace: Millis,
     },
 }
+
+impl EventKind {
+    /// What it is, and the figure that says most of it: what a digest of the events takes of it.
+    pub(crate) fn essence(&self) -> (u8, i64) {
+        use EventKind as K;
+        match *self {
+            K::Scheduled { not_before } => (1, not_before),
+            K::Queued { cause, .. } => (2, cause as i64),
+            K::Classified { cause } => (3, cause as i64),
+            K::Updated { revision } => (4, revision as i64),
+            K::StepTaken { step, .. } => (5, step.into()),
+            K::Offered { reason, .. } => (
+                6,
+                reason.urgency_milli_us ^ i64::from(reason.candidates).rotate_left(48),
+            ),
+            K::Assigned {
+                reason: Some(reason), ..
+            } => (
+                7,
+                reason.urgency_milli_us ^ i64::from(reason.candidates).rotate_left(48),
+            ),
+            K::Assigned { waited, .. } => (7, waited),
+            K::Completed { wrap_up_until, .. } => (8, wrap_up_until),
+            K::Closed { .. } => (9, 0),
+            K::Cancelled { .. } => (10, 0),
+            K::Overflowed { .. } => (11, 0),
+            K::Suspended { until } => (12, until),
+            K::Resumed => (13, 0),
+            K::Transferred { .. } => (14, 0),
+            K::Marked { .. } => (15, 0),
+            K::ClockWarned { point, .. } => (16, point.into()),
+            K::ClockBreached { .. } => (17, 0),
+            K::ClockStopped { elapsed, met, .. } => (18, elapsed * 2 + i64::from(met)),
+            K::ClockPaused { .. } => (19, 0),
+            K::ClockResumed { .. } => (20, 0),
+            K::AllDeclined => (21, 0),
+            K::ExclusionEnded => (22, 0),
+            K::HoldEnded => (23, 0),
+            K::AgentUpserted => (24, 0),
+            K::AgentRemoved => (25, 0),
+            K::PresenceChanged { presence, cause, .. } => (26, presence as i64 * 16 + cause as i64),
+            K::SessionOpened { lease_until } => (27, lease_until),
+            K::SessionEnded { expired } => (28, expired.into()),
+            K::AgentSuperseded { .. } => (29, 0),
+            K::PolicyInstalled { reclassified, .. } => (30, reclassified as i64),
+            K::NodeResumed { grace } => (31, grace),
+        }
+    }
+}

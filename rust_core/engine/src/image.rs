@@ -27,6 +27,8 @@ pub(crate) struct Image {
     pub(crate) format: u32,
     pub(crate) now: Micros,
     pub(crate) sequence: u64,
+    /// Of what was, not of what is: no part of the state hash.
+    pub(crate) events_hash: u64,
     /// The current policy's version.
     pub(crate) current: Option<u64>,
     /// By version: the current one and those that classes still have.
@@ -176,7 +178,11 @@ pub(crate) fn damaged(what: &str) -> Rejection {
 impl Engine {
     /// A hash over the whole state: equal states, equal hashes. Time alone changes nothing: `now` is left out.
     pub fn state_hash(&self) -> u64 {
-        let image = Image { now: 0, ..self.image() };
+        let image = Image {
+            now: 0,
+            events_hash: 0,
+            ..self.image()
+        };
         xxhash_rust::xxh3::xxh3_64(&postcard::to_stdvec(&image).unwrap_or_default())
     }
 
@@ -280,6 +286,7 @@ impl Engine {
             format: FORMAT,
             now: self.now,
             sequence: self.sequence,
+            events_hash: self.events_hash,
             current: self.policy.as_ref().map(|policy| policy.spec.version),
             policies,
             channels: names(&self.channel_names),

@@ -133,6 +133,7 @@ pub struct Engine {
     sequence: u64,
     /// Events of the call under way.
     out: Vec<Event>,
+    events_hash: u64,
     policy: Option<Arc<Tables>>,
 
     skill_names: Names,
@@ -192,6 +193,7 @@ impl Engine {
             now: 0,
             sequence: 0,
             out: Vec::new(),
+            events_hash: 0,
             policy: None,
             skill_names: Names::default(),
             channel_names: Names::default(),
@@ -234,6 +236,12 @@ impl Engine {
     /// The last event's sequence.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// A digest of all events so far, in order: of each its number, time, kind, ticket, agent, attempt, class, and the
+    /// figure that says most of what was decided. A replay that decides otherwise has another one from there on.
+    pub fn events_hash(&self) -> u64 {
+        self.events_hash
     }
 
     /// Begins a command at `now`: fires every timer due until then, in order, each at its own due time.
@@ -402,43 +410,53 @@ impl Engine {
     /// Raises an event about a ticket, an agent, both or neither.
     #[inline]
     pub(crate) fn emit(&mut self, ticket: Option<u32>, agent: Option<u32>, attempt: u32, kind: EventKind) {
+        const NONE: SmolStr = SmolStr::new_static("");
         self.sequence += 1;
-        let (id, session) = match agent {
-            None => Default::default(),
+        let (kind_number, figure) = kind.essence();
+        let mut about = 0;
+        let (agent, session) = match agent.map(|agent| &self.agents[agent]) {
+            None => (NONE, NONE),
             Some(agent) => {
-                let agent = &self.agents[agent];
+                about = agent.number;
+                let session = agent
+                    .session
+                    .map_or(NONE, |session| self.sessions[session].name.clone());
+                (agent.id.clone(), session)
+            }
+        };
+        let (policy_version, ticket, source, queue, class) = match ticket.map(|ticket| &self.tickets[ticket]) {
+            None => {
+                let version = self.policy.as_ref().map_or(0, |policy| policy.spec.version);
+                (version, NONE, NONE, NONE, 0)
+            }
+            Some(ticket) => {
+                let class = &self.classes[ticket.class];
+                about = names::fold(about, ticket.sequence);
                 (
-                    agent.id.clone(),
-                    agent
-                        .session
-                        .map_or_else(SmolStr::default, |session| self.sessions[session].name.clone()),
+                    class.tables.spec.version,
+                    ticket.id.clone(),
+                    self.sources.name(ticket.source).clone(),
+                    class.queue_name.clone(),
+                    ticket.class,
                 )
             }
         };
-        let mut event = Event {
+        let what = u64::from(kind_number) << 56 ^ u64::from(attempt) << 32 ^ u64::from(class);
+        let said = names::fold(figure as u64, what);
+        let when = names::fold(self.now as u64, self.sequence);
+        self.events_hash = names::fold(self.events_hash ^ when, said ^ about);
+        self.out.push(Event {
             sequence: self.sequence,
             at: self.now,
-            policy_version: 0,
-            ticket: SmolStr::default(),
-            source: SmolStr::default(),
-            queue: SmolStr::default(),
-            class: 0,
-            agent: id,
+            policy_version,
+            ticket,
+            source,
+            queue,
+            class,
+            agent,
             session,
             attempt,
             kind,
-        };
-        if let Some(ticket) = ticket {
-            let ticket = &self.tickets[ticket];
-            let class = &self.classes[ticket.class];
-            event.policy_version = class.tables.spec.version;
-            event.ticket = ticket.id.clone();
-            event.source = self.sources.name(ticket.source).clone();
-            event.queue = class.queue_name.clone();
-            event.class = ticket.class;
-        } else {
-            event.policy_version = self.policy.as_ref().map_or(0, |policy| policy.spec.version);
-        }
-        self.out.push(event);
+        });
     }
 }

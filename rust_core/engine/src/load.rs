@@ -64,7 +64,7 @@ impl Engine {
         }
         self.place_newcomer();
         self.dirty = crate::settle::Dirty::default();
-        self.sequence = image.sequence;
+        (self.sequence, self.events_hash) = (image.sequence, image.events_hash);
         self.ticket_sequence = image.ticket_sequence;
         self.agents_made = image.agents_made;
         self.agents_seen = image.agents_seen;

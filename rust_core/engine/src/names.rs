@@ -136,6 +136,12 @@ pub(crate) fn hasher() -> impl Hasher {
     foldhash::fast::FixedState::with_seed(0x5eed).build_hasher()
 }
 
+/// Two numbers into one: both halves of the product, so that every bit counts.
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
+    product as u64 ^ (product >> 64) as u64
+}
+
 fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hasher = hasher();
     hasher.write(bytes);

@@ -250,7 +250,9 @@ impl Engine {
         if !submit.context.is_empty() {
             ticket.extra().context = Some(submit.context.into());
         }
-        if let Some(preferred) = self.agent_ref(submit.preferred_agent) {
+        if !submit.preferred_agent.is_empty()
+            && let Some(preferred) = self.agent_ref(submit.preferred_agent)
+        {
             ticket.extra().preferred = Some(preferred);
         }
         for agent in submit.excluded_agents {

@@ -218,8 +218,9 @@ fn run(seed: u64, commands: u64) {
             }
             result.is_ok()
         });
-        if copy.is_some() {
+        if let Some(copy) = &copy {
             assert_eq!(events[at..], copied, "the restored engine raises the same events (I7)");
+            assert_eq!(copy.events_hash(), engine.events_hash(), "and their digest tells it");
         }
         if applied && events.len() - at == 1 {
             check_matches(&engine, &events[at..]);

@@ -50,7 +50,7 @@ fn kinds() -> Vec<(EventKind, Kind)> {
         (
             EventKind::Offered {
                 expires: 9,
-                reason: reason().0.into(),
+                reason: reason().0,
                 context: context(),
             },
             Kind::Offered(pb::Offered {
@@ -61,7 +61,7 @@ fn kinds() -> Vec<(EventKind, Kind)> {
         ),
         (
             EventKind::Assigned {
-                reason: Some(reason().0.into()),
+                reason: Some(reason().0),
                 context: context(),
                 agent_context: context(),
                 waited: 77,
