@@ -118,7 +118,7 @@ def test_people_leave_come_back_decline_and_hand_on() -> None:
         {"a": Class(0.2, Exponential(60.0), ["all"], Exponential(120.0))}, {"all": 1}
     )
     again = Again(answered=0.2, abandoned=0.5, after=Exponential(300.0))
-    kind = replace(workload.kinds[0], again=again, transfer=0.1, transfer_to="a")
+    kind = replace(workload.kinds[0], category="all", again=again, transfer=0.1, transfer_to="a")
     roster = simulate.team(
         14, "all", {"all": 2}, capacity=1, shifts=[(0, 9000), (10_000, 40_000)], breaks=[(3000, 3600), (20_000, 21_000)]
     )

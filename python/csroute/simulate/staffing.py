@@ -56,7 +56,9 @@ def _answered(rate: float, handle_s: float, patience_s: float, agents: int, with
     found = math.fsum(weights[:agents]) / total
     # a[k]: who finds k waiting before them is answered within the time left, by the equation backward in time.
     ahead = np.arange(len(weights) - agents)
-    rates, answers, step = served + ahead * leaving, np.zeros(len(ahead)), within_s / _STEPS
+    rates: Floats = np.asarray(served + ahead * leaving, np.float64)
+    answers: Floats = np.zeros(len(ahead))
+    step = within_s / _STEPS
     for _ in range(_STEPS):
         middle = answers + step / 2 * _slope(answers, rates, leaving)
         answers += step * _slope(middle, rates, leaving)

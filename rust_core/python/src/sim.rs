@@ -29,7 +29,9 @@ fn failed(py: Python<'_>, error: SimError) -> PyErr {
 
 fn written<'py>(py: Python<'py>, rows: &[Row]) -> Bound<'py, PyBytes> {
     let mut bytes = Vec::with_capacity(rows.len() * ROW_BYTES);
-    rows.iter().for_each(|row| row.write(&mut bytes));
+    for row in rows {
+        row.write(&mut bytes);
+    }
     PyBytes::new(py, &bytes)
 }
 
@@ -44,7 +46,7 @@ impl Simulation {
     }
 
     fn feed(&mut self, py: Python<'_>, arrivals: &[u8]) -> PyResult<()> {
-        if arrivals.len() % ARRIVAL_BYTES != 0 {
+        if !arrivals.len().is_multiple_of(ARRIVAL_BYTES) {
             let message = format!("{} bytes are no whole records of {ARRIVAL_BYTES}", arrivals.len());
             return Err(PyValueError::new_err(message));
         }

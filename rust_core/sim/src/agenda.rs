@@ -1,12 +1,12 @@
 //! What people will do, in order of time; at one moment in the order in which it was decided.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use csroute_engine::Micros;
 
 /// Something to do. About a contact it names its place and a serial: a later serial there makes it void.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
     /// The agent's presence may have to be another: by the roster, or because the last ticket after a shift is done.
     Turn { agent: u32 },
@@ -26,27 +26,77 @@ pub enum Item {
     Renew,
 }
 
+/// An item's place in time: when, then which was planned first. One number, so that one comparison orders two.
+#[derive(Debug)]
+struct Planned {
+    order: u128,
+    item: Item,
+}
+
+impl Planned {
+    fn at(&self) -> Micros {
+        (self.order >> 64) as Micros
+    }
+}
+
+impl Ord for Planned {
+    /// The earliest is the greatest: that is what a heap gives first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.order.cmp(&self.order)
+    }
+}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Planned {}
+
 /// The items to come.
 #[derive(Debug, Default)]
 pub struct Agenda {
-    heap: BinaryHeap<Reverse<(Micros, u64, Item)>>,
+    heap: BinaryHeap<Planned>,
     made: u64,
 }
 
 impl Agenda {
-    /// Adds one.
+    /// Adds one, at a time since the start.
     pub fn add(&mut self, at: Micros, item: Item) {
         self.made += 1;
-        self.heap.push(Reverse((at, self.made, item)));
+        let order = (at.max(0) as u128) << 64 | u128::from(self.made);
+        self.heap.push(Planned { order, item });
     }
 
     /// When the next is due.
     pub fn next(&self) -> Option<Micros> {
-        self.heap.peek().map(|Reverse((at, _, _))| *at)
+        self.heap.peek().map(Planned::at)
     }
 
     /// The next.
     pub fn pop(&mut self) -> Option<Item> {
-        self.heap.pop().map(|Reverse((_, _, item))| item)
+        self.heap.pop().map(|planned| planned.item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_order_of_time_then_of_planning() {
+        let mut agenda = Agenda::default();
+        for (at, agent) in [(5, 0), (3, 1), (5, 2), (0, 3), (3, 4)] {
+            agenda.add(at, Item::Turn { agent });
+        }
+        let agents: Vec<Item> = std::iter::from_fn(|| agenda.pop()).collect();
+        assert_eq!(agents, [3, 1, 4, 0, 2].map(|agent| Item::Turn { agent }));
     }
 }
