@@ -1,4 +1,4 @@
-"""The command `csroute`: serve, demo, explain, policy; offline, on a data folder: journal, replay, backup, restore, plan.
+"""The command `csroute`: serve, demo, explain, policy; on a data folder: journal, replay, backup, restore, plan.
 
     csroute serve --listen 127.0.0.1:7700 --policy mine.py --data-dir data
     csroute demo --seconds 10
