@@ -34,7 +34,7 @@ pub fn policy() -> Vec<u8> {
             ..pb::Effects::default()
         }),
         name,
-        why: String::new(),
+        ..pb::RuleTable::default()
     };
     let rest = pb::RuleTable {
         name: "rest".into(),

@@ -11,7 +11,8 @@ use csroute_wire::pb::csroute::v1 as pb;
 use prost::Message;
 
 pub const BATCH: usize = 256;
-pub const WINDOW: usize = 16;
+/// Requests in flight: 16,384 tickets, so that a slow fsync has work beside it.
+pub const WINDOW: usize = 64;
 pub const AGENTS: usize = 10_000;
 
 pub struct Answers(Sender<Completion>);
