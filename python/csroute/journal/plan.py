@@ -40,9 +40,9 @@ class Measured:
 
 MEASURED = Measured(
     journal_lifecycle_bytes=29,
-    waiting_memory_bytes=217,
-    closed_memory_bytes=146,
-    agent_memory_bytes=610,
+    waiting_memory_bytes=240,
+    closed_memory_bytes=103,
+    agent_memory_bytes=672,
     waiting_snapshot_bytes=40,
     closed_snapshot_bytes=37,
     replay_lifecycles_per_s=500_000,

@@ -263,7 +263,7 @@ fn a_block_of_another_history_is_found() {
     let name = "segment-00000000000000000001.journal";
     let other = theirs.disk.bytes(name);
     ours.disk.damage(name, |bytes| {
-        bytes[ends[1]..ends[2]].copy_from_slice(&other[ends[1]..ends[2]])
+        bytes[ends[1]..ends[2]].copy_from_slice(&other[ends[1]..ends[2]]);
     });
     let mut reader = Reader::open(ours.shared(), Start::Beginning).expect("its head is right");
     for _ in 0..3 {
