@@ -44,8 +44,8 @@ def listed(*keys: tuple[str, str, str]) -> str:
         for key, tenant, role in keys
     ]
     parts += [
-        f'[[certificates]]\nname = "{name}.shop.example"\ntenant = "default"\ncaller = "{name}"\nrole = "{name}"\n'
-        for name in ("gateway", "agent_gateway")
+        f'[[certificates]]\nname = "{name}.shop.example"\ntenant = "default"\ncaller = "{name}"\nrole = "{role}"\n'
+        for name, role in (("gateway", "gateway"), ("desk", "agent_gateway"))
     ]
     parts.append('[jwt]\nalgorithm = "EdDSA"\nkey_file = "issuer.pem"\naudience = "csroute"\n')
     return "\n".join(parts) + 'issuer = "https://login.example"\n'
@@ -85,6 +85,12 @@ def route(rig: Rig, key: str | None, *more: tuple[str, str]) -> Any:
     return rig.routing.Route(ticket_pb2.RouteRequest(ticket=new_ticket("t")), metadata=metadata, timeout=10)
 
 
+async def first_of(stream: Any) -> Any:
+    """What a stream answers to a batch."""
+    await stream.write(ticket_pb2.RouteBatchRequest(tickets=[new_ticket("t")]))
+    return await stream.read()
+
+
 async def refused(call: Any) -> tuple[str, int, int]:
     no = await rejected(call)
     return no.name, no.code, no.grpc_code
@@ -103,9 +109,7 @@ async def test_a_key_says_who_calls_and_what_it_may(door: str, credentials: Path
         login = agent_pb2.LoginRequest(session="s", agent="a")
         assert await refused(rig.agents.Login(login, metadata=bearer(GATEWAY))) == ("FORBIDDEN", 601, 7)
         await rig.admin.Drain(drain, metadata=bearer(ADMIN))
-        stream = rig.routing.RouteStream()
-        await stream.write(ticket_pb2.RouteBatchRequest(tickets=[new_ticket("u")]))
-        assert await refused(stream.read()) == ("UNAUTHENTICATED", 600, 16)
+        assert await refused(first_of(rig.routing.RouteStream())) == ("UNAUTHENTICATED", 600, 16)
 
 
 async def test_a_key_is_its_tenants(door: str, credentials: Path) -> None:
@@ -221,7 +225,7 @@ async def test_a_client_is_known_by_its_certificate(door: str, pems: Pems, crede
             assert (await rejected(route(nobody, None))).grpc_code == 14
         async with channel(rig, pems.client("gateway.shop.example")) as gateway:
             assert (await route(gateway, None)).state == ticket_pb2.TICKET_STATE_WAITING
-        async with channel(rig, pems.client("agent_gateway.shop.example")) as desk:
+        async with channel(rig, pems.client("desk.shop.example")) as desk:
             await desk.agents.OpenSession(agent_pb2.OpenSessionRequest(session="s", lease_ms=60_000))
             assert await refused(route(desk, None)) == ("FORBIDDEN", 601, 7)
         async with channel(rig, pems.client("stranger.shop.example")) as stranger:
@@ -239,12 +243,10 @@ async def test_keys_and_limits_are_reloaded(door: str, credentials: Path) -> Non
         rig.server.reload(rig.server.config.model_copy(update={"in_flight_max": 64, "streams_max": 1}))
         assert await refused(route(rig, GATEWAY)) == ("UNAUTHENTICATED", 600, 16)
         assert (await route(rig, "a new key")).replayed
-        streams = [rig.routing.RouteStream(metadata=bearer("a new key")) for _ in range(2)]
-        for stream in streams:
-            await stream.write(ticket_pb2.RouteBatchRequest(tickets=[new_ticket("t")]))
-        assert (await streams[0].read()).results
-        assert await refused(streams[1].read()) == ("BUSY", 405, 8)
-        streams[0].cancel()
+        stream = rig.routing.RouteStream(metadata=bearer("a new key"))
+        assert (await first_of(stream)).results
+        assert await refused(first_of(rig.routing.RouteStream(metadata=bearer("a new key")))) == ("BUSY", 405, 8)
+        stream.cancel()
         write(credentials, "[[keys]]")
         with pytest.raises(ConfigError, match="credentials"):
             rig.server.reload(rig.server.config)

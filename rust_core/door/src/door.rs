@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tonic_health::server::HealthReporter;
 
@@ -54,7 +55,8 @@ pub struct Door {
     desk: Arc<Desk>,
     address: SocketAddr,
     phase: watch::Sender<Phase>,
-    serving: watch::Sender<bool>,
+    runtime: Handle,
+    health: HealthReporter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -72,16 +74,18 @@ impl Door {
         let desk = Arc::new(Desk::new(node, settings));
         desk.handshakes.set(tls.as_ref())?;
         let (phase, phases) = watch::channel(Phase::Open);
-        let (serving, servings) = watch::channel(false);
+        let handle = runtime.handle().clone();
+        handle.block_on(standard::say(&health, false));
         let house = House {
             desk: desk.clone(),
             methods: Arc::new(methods()),
             standard,
             phases,
         };
+        let reporter = health.clone();
         let thread = thread::Builder::new().name("csroute-door".into()).spawn(move || {
             runtime.block_on(async move {
-                tokio::spawn(tell(health, servings, house.desk.clone()));
+                tokio::spawn(tell_of_failure(reporter, house.desk.clone()));
                 house.live(listener, mail).await;
             });
         })?;
@@ -89,7 +93,8 @@ impl Door {
             desk,
             address,
             phase,
-            serving,
+            runtime: handle,
+            health,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -99,9 +104,10 @@ impl Door {
         self.address
     }
 
-    /// What health says.
+    /// What health says from now on, unless the node has failed.
     pub fn serving(&self, serving: bool) {
-        self.serving.send_replace(serving);
+        let serving = serving && !self.desk.failed.load(Ordering::Relaxed);
+        self.runtime.block_on(standard::say(&self.health, serving));
     }
 
     /// Other certificates, for the connections that come from now on. Not taken, those there were stay.
@@ -293,14 +299,11 @@ impl Drop for Connected {
     }
 }
 
-/// Keeps health at what it was told, unless the node has failed.
-async fn tell(health: HealthReporter, mut servings: watch::Receiver<bool>, desk: Arc<Desk>) {
-    loop {
-        let serving = *servings.borrow_and_update() && !desk.failed.load(Ordering::Relaxed);
-        standard::say(&health, serving).await;
-        let looked = tokio::time::timeout(Duration::from_secs(1), servings.changed()).await;
-        if looked.is_ok_and(|changed| changed.is_err()) {
-            return;
-        }
+/// Once the node has failed, health says so.
+async fn tell_of_failure(health: HealthReporter, desk: Arc<Desk>) {
+    let mut looks = tokio::time::interval(Duration::from_secs(1));
+    while !desk.failed.load(Ordering::Relaxed) {
+        looks.tick().await;
     }
+    standard::say(&health, false).await;
 }

@@ -24,6 +24,7 @@ use crate::codec::{Raw, framed};
 use crate::desk::{Desk, HANDLE, said};
 use crate::refusal::{status, unreadable};
 use crate::standard::Standard;
+use crate::strand::Strand;
 use crate::talk::{Follow, Place, Talk};
 use crate::who::{Peer, admitted, deadline};
 
@@ -36,8 +37,8 @@ pub(crate) enum Reply {
     One(Option<Bytes>, bool),
     /// Nothing: the headers said it all.
     Empty,
-    /// A stream.
-    Many(Pin<Box<EncodeBody<Raw, Talk>>>),
+    /// A stream, and its place.
+    Many(Pin<Box<EncodeBody<Raw, Talk>>>, Arc<Desk>, Arc<Strand>),
     /// Health and reflection.
     Standard(tonic::body::Body),
 }
@@ -60,7 +61,14 @@ impl Body for Reply {
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }
             Reply::Empty => Poll::Ready(None),
-            Reply::Many(body) => body.as_mut().poll_frame(context),
+            Reply::Many(body, desk, strand) => {
+                let frame = body.as_mut().poll_frame(context);
+                if let Poll::Ready(Some(Ok(_))) = &frame {
+                    // HTTP/2 asks for more once it could send this: as long as it does not, the client does not read.
+                    strand.handed_over(desk.tick());
+                }
+                frame
+            }
             Reply::Standard(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -69,7 +77,7 @@ impl Body for Reply {
         match self {
             Reply::One(message, ended) => message.is_none() && *ended,
             Reply::Empty => true,
-            Reply::Many(body) => body.is_end_stream(),
+            Reply::Many(body, ..) => body.is_end_stream(),
             Reply::Standard(body) => body.is_end_stream(),
         }
     }
@@ -314,13 +322,10 @@ async fn one(messages: Streaming<Bytes>) -> Result<Bytes, Status> {
 }
 
 fn many(talk: Talk) -> Response<Reply> {
-    reply(Reply::Many(Box::pin(EncodeBody::new_server(
-        Raw,
-        talk,
-        None,
-        tonic::codec::SingleMessageCompressionOverride::default(),
-        None,
-    ))))
+    let (desk, strand) = talk.place.parts();
+    let plain = tonic::codec::SingleMessageCompressionOverride::default();
+    let body = EncodeBody::new_server(Raw, talk, None, plain, None);
+    reply(Reply::Many(Box::pin(body), desk, strand))
 }
 
 fn reply(body: Reply) -> Response<Reply> {

@@ -77,7 +77,7 @@ impl Strand {
         self.lock().acts.len()
     }
 
-    /// Takes what is next; without any, the waker is kept. What is taken counts as unread until more is asked for.
+    /// Takes what is next; without any, the waker is kept.
     pub fn next(&self, waker: &Waker, tick: u64) -> Next {
         let mut inner = self.lock();
         if inner.cut {
@@ -98,6 +98,11 @@ impl Strand {
         }
         inner.ready_at = 0;
         Next::Nothing(inner.acts.len())
+    }
+
+    /// Something was handed to the transport, which asks for more when that is on its way.
+    pub fn handed_over(&self, tick: u64) {
+        self.lock().ready_at = tick;
     }
 
     /// Cuts it if what is there was not taken since before this tick. True if it is cut now.

@@ -56,6 +56,11 @@ impl Place {
             strand,
         })
     }
+
+    /// What it is a place in.
+    pub fn parts(&self) -> (Arc<Desk>, Arc<Strand>) {
+        (self.desk.clone(), self.strand.clone())
+    }
 }
 
 impl Drop for Place {
