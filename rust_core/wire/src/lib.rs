@@ -44,10 +44,11 @@ mod view;
 pub use decode::{Request, Watch, Write, decode};
 pub use event::{concerns, encode_event, finish_watch_reply};
 pub use method::{Effect, Kind, Method};
+pub use pb::google::rpc::{ErrorInfo, RetryInfo};
 pub use policy::policy;
 pub use query::{Query, encode_rejection_counts};
 pub use reply::{Replies, drain_reply, route_reply};
-pub use status::{ErrorInfo, RetryInfo, grpc_code, status};
+pub use status::{grpc_code, status};
 
 /// A serialized `google.protobuf.FileDescriptorSet` of all protos, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

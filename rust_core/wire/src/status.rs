@@ -12,29 +12,7 @@ use csroute_engine::{Code, Rejection};
 use prost::Message;
 use prost_types::{Any, Duration};
 
-use crate::pb::google::rpc::Status;
-
-/// `google.rpc.ErrorInfo`.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct ErrorInfo {
-    /// The code's name.
-    #[prost(string, tag = "1")]
-    pub reason: String,
-    /// "csroute".
-    #[prost(string, tag = "2")]
-    pub domain: String,
-    /// "code", its number; "subject", what it is about, where it is about something.
-    #[prost(btree_map = "string, string", tag = "3")]
-    pub metadata: BTreeMap<String, String>,
-}
-
-/// `google.rpc.RetryInfo`.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct RetryInfo {
-    /// Not before this has passed.
-    #[prost(message, optional, tag = "1")]
-    pub retry_delay: Option<Duration>,
-}
+use crate::pb::google::rpc::{ErrorInfo, RetryInfo, Status};
 
 /// The status codes of gRPC that are used here.
 mod grpc {
