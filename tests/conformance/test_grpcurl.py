@@ -152,8 +152,8 @@ def test_draining_takes_no_new_tickets(grpcurl: Grpcurl) -> None:
     try:
         answer = grpcurl.call(f"{ROUTING}/Route", chat("drained-1"))
         assert answer.detail("ErrorInfo")["reason"] == "DRAINING"
-        retry = answer.detail("RetryInfo")  # its name in JSON is the door's descriptors' to say: retry_delay, retryDelay
-        assert [value for name, value in retry.items() if name.lower().startswith("retry")] == ["2s"]
+        retry = answer.detail("RetryInfo")  # a field's name in JSON is the door's descriptors' to say
+        assert "2s" in (retry.get("retry_delay"), retry.get("retryDelay"))
         assert grpcurl.call(f"{ROUTING}/Route", chat("batch-1")).reply()["replayed"] is True, "it is no new one"
     finally:
         grpcurl.call(f"{ADMIN}/Drain", {"on": False}).reply()
