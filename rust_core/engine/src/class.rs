@@ -117,6 +117,9 @@ pub(crate) struct Class {
     pub(crate) skip_unstaffed: bool,
     pub(crate) fits: Vec<(SkillAt, Millis)>,
     pub(crate) surge: Surge,
+    /// Tickets that first waited in it, and that were first answered, since it was made here.
+    pub(crate) arrived: u64,
+    pub(crate) answered: u64,
 }
 
 impl Class {
@@ -205,7 +208,17 @@ impl Classes {
     }
 
     pub(crate) fn has(&self, number: u32) -> bool {
-        number > 0 && self.items.get(number as usize - 1).is_some_and(Option::is_some)
+        self.get(number).is_some()
+    }
+
+    /// The class of this number, if there is one.
+    pub(crate) fn get(&self, number: u32) -> Option<&Class> {
+        self.items.get((number as usize).checked_sub(1)?)?.as_deref()
+    }
+
+    /// No number is above this: for readers that go on from where they were.
+    pub(crate) fn bound(&self) -> u32 {
+        self.items.len() as u32
     }
 
     pub(crate) fn memo(&self, channel: u8, values: &Values) -> Option<u32> {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::policy::PolicySpec;
+pub use crate::tuning::RuleTuning;
 use crate::{Micros, Millis};
 
 /// One attribute, as sent.
@@ -180,6 +181,12 @@ pub enum Command<'a> {
     InstallPolicy {
         policy: Arc<PolicySpec>,
         reclassify: bool,
+    },
+    /// These rules are tuned from now on, and no others, for `lapse`. `policy_version`: what it was made for; 0: any.
+    Tune {
+        rules: Arc<[RuleTuning]>,
+        lapse: Millis,
+        policy_version: u64,
     },
 }
 

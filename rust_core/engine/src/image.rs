@@ -189,23 +189,36 @@ impl Engine {
             events_hash: 0,
             ..self.image()
         };
-        xxhash_rust::xxh3::xxh3_64(&postcard::to_stdvec(&image).unwrap_or_default())
+        xxhash_rust::xxh3::xxh3_64(&self.bytes_of(&image))
+    }
+
+    /// An image's bytes; behind them what is tuned, if anything is.
+    fn bytes_of(&self, image: &Image) -> Vec<u8> {
+        // Plain data of our own into memory: there is nothing that could fail.
+        let bytes = postcard::to_stdvec(image).unwrap_or_default();
+        match self.tuning.image() {
+            None => bytes,
+            Some(tuning) => postcard::to_extend(tuning, bytes).unwrap_or_default(),
+        }
     }
 
     /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
     pub fn snapshot(&self) -> Vec<u8> {
-        // Plain data of our own into memory: there is nothing that could fail.
-        postcard::to_stdvec(&self.image()).unwrap_or_default()
+        self.bytes_of(&self.image())
     }
 
     /// The engine whose `snapshot` these bytes are.
     pub fn restore(bytes: &[u8]) -> Result<Self, Rejection> {
-        let image: Image = postcard::from_bytes(bytes).map_err(|error| damaged(&error.to_string()))?;
+        let wrong = |error: postcard::Error| damaged(&error.to_string());
+        let (image, rest) = postcard::take_from_bytes::<Image>(bytes).map_err(wrong)?;
         if image.format != FORMAT {
             return Err(damaged("its format number"));
         }
         let mut engine = Engine::new();
         engine.load(image)?;
+        if !rest.is_empty() {
+            engine.load_tuning(postcard::from_bytes(rest).map_err(wrong)?)?;
+        }
         Ok(engine)
     }
 

@@ -72,6 +72,7 @@ impl Engine {
             .find(|tables| tables.spec.version == spec.version)
             .cloned();
         let tables = known.map_or_else(|| Tables::new(Arc::clone(spec)).map(Arc::new), Ok)?;
+        self.end_tuning();
         self.make_current(&tables);
         self.drop_empty_classes();
         self.emit(

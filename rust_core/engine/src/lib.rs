@@ -34,6 +34,7 @@ mod agent;
 mod backlog;
 mod bits;
 mod board;
+mod bottleneck;
 mod choose;
 mod class;
 mod clocks;
@@ -44,11 +45,13 @@ mod conditions;
 mod crew;
 pub mod event;
 mod explain;
+mod flow;
 mod heap;
 mod image;
 mod install;
 pub mod limits;
 mod lines;
+pub mod live;
 mod load;
 mod names;
 mod order;
@@ -61,9 +64,11 @@ mod slab;
 mod soundness;
 mod steps;
 mod submit;
+pub mod survey;
 mod tables;
 mod ticket;
 mod timers;
+pub mod tuning;
 pub mod view;
 mod warm;
 mod wheel;
@@ -185,6 +190,8 @@ pub struct Engine {
 
     timers: timers::Timers,
     dirty: settle::Dirty,
+    tuning: tuning::Tuning,
+    flow: flow::Flow,
     counters: Counters,
     queue_stats: Vec<QueueStats>,
     clock_stats: Vec<view::ClockStats>,
@@ -240,6 +247,8 @@ impl Engine {
             sessions_opened: 0,
             timers: timers::Timers::new(),
             dirty: settle::Dirty::default(),
+            tuning: tuning::Tuning::default(),
+            flow: flow::Flow::default(),
             counters: Counters::default(),
             queue_stats: Vec::new(),
             clock_stats: Vec::new(),
@@ -342,12 +351,18 @@ impl Engine {
             C::Assign { ticket, agent } => self.assign(ticket, agent),
             C::Move { ticket, queue } => self.move_ticket(ticket, queue),
             C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
+            C::Tune {
+                rules,
+                lapse,
+                policy_version,
+            } => self.tune(rules, *lapse, *policy_version),
         }
     }
 
     /// Fires at most `timers_max` timers due until `until`.
     pub fn advance(&mut self, until: Micros, timers_max: u32, events: &mut Vec<Event>) -> Result<Advanced, Rejection> {
         self.check_time(until)?;
+        self.flow.tick(until, &self.queue_stats);
         std::mem::swap(&mut self.out, events);
         let advanced = self.fire_timers(until, timers_max);
         std::mem::swap(&mut self.out, events);

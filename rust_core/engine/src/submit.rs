@@ -304,7 +304,8 @@ impl Engine {
     pub(crate) fn arrive(&mut self, key: u32, at: Micros) {
         let ticket = &mut self.tickets[key];
         (ticket.arrival, ticket.queued_at) = (at, at);
-        let class = &self.classes[ticket.class];
+        let class = &mut self.classes[ticket.class];
+        class.arrived += 1;
         let queue = class.queue;
         let hold = class.affinity.as_ref().map_or(0, |affinity| affinity.hold * 1000);
         if ticket.preferred().is_none()

@@ -472,7 +472,8 @@ impl Engine {
         if ticket.assigned_at != 0 {
             return;
         }
-        let class = &self.classes[ticket.class];
+        let class = &mut self.classes[ticket.class];
+        class.answered += 1;
         let waited = self.now - ticket.arrival;
         let met = waited <= class.answer_target_us;
         let stats = &mut self.queue_stats[class.queue as usize];
