@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from rich.console import Console
@@ -15,7 +16,21 @@ from csroute import AgentSpec, Router, Ticket
 from csroute.cli.bottleneck import bottleneck
 from csroute.cli.top import Look, frame
 from csroute.client import Client
-from csroute.policy import seconds
+from csroute.policy import (
+    Attr,
+    Attributes,
+    Channel,
+    Clock,
+    Layer,
+    Otherwise,
+    Policy,
+    Reserve,
+    Skill,
+    Skills,
+    minutes,
+    oldest_wait,
+    seconds,
+)
 from csroute.types import Presence
 from tests.cli.test_command import run
 
@@ -76,7 +91,7 @@ def test_what_cannot_be_explained(busy: tuple[str, str], arguments: list[str], c
 def test_top_prints_one_frame_without_a_terminal(busy: tuple[str, str]) -> None:
     done = run("top", "--once", "--server", busy[0], "--metrics", busy[1], "--every", "0.2", COLUMNS="140")
     assert done.returncode == 0, done.stderr
-    for words in ("double11", "logistics", "waiting", "occupancy", "legal", "in flight", "journal", "none"):
+    for words in ("double11", "logistics", "waiting", "occupancy", "breached", "in flight", "journal", "none"):
         assert words in done.stdout, done.stdout
     done = run("top", "--server", busy[0], "--metrics", "127.0.0.1:1", "--every", "0.2", COLUMNS="140")
     assert "not reached" in done.stdout, "no terminal: one frame, though nobody said so"
@@ -84,49 +99,74 @@ def test_top_prints_one_frame_without_a_terminal(busy: tuple[str, str]) -> None:
     assert (done.returncode, "no server answers" in done.stderr) == (3, True)
 
 
+class Facts(Attributes):
+    channel: Attr[Literal["chat"]]
+
+
+class S(Skills):
+    parcels: Skill
+    spare: Skill
+
+
+class Reserves:
+    spare = Reserve(S.spare, open=oldest_wait(over=seconds(60), until=seconds(20)))
+
+
+class Who(Layer):
+    parcels = Otherwise(needs=S.parcels, reserves=[Reserves.spare])
+
+
+class Clocks:
+    legal = Clock(starts="arrival", stops="assignment")
+
+
+CLOCKED = Otherwise(clocks=[Clocks.legal.within(minutes(3))])
+ONE_CHAT = {"chat": Channel(cost=100, limit=1)}
+POLICY = Policy(
+    "parcels", attributes=Facts, skills=S, layers=[Who], clocks=Clocks, reserves=Reserves, channels=ONE_CHAT,
+    defaults=CLOCKED,
+)  # fmt: skip
+
+
 def crowded() -> Router:
-    router = Router("double11", clock="virtual")
+    """Twelve agents, two of them of the reserve and two away; one ticket each, thirty more."""
+    router = Router(POLICY, clock="virtual")
     router.open_session("desk", lease_ms=3_600_000)
     names = [f"a{at}" for at in range(12)]
-    spare = {"a10", "a11"}
-    router.upsert_agents(
-        [AgentSpec(name, skills={"logistics": 2, "zh": 1} | ({"spare": 1} if name in spare else {})) for name in names]
-    )
+    skills = [{"parcels": 2} | ({"spare": 1} if at > 9 else {}) for at in range(12)]
+    router.upsert_agents([AgentSpec(name, skills=has) for name, has in zip(names, skills, strict=True)])
     for name in names:
-        router.login("desk", name)
+        router.login("desk", name, Presence.AWAY if name in ("a0", "a1") else Presence.AVAILABLE)
+    for at in range(38):
+        router.route(Ticket(f"t{at}", "chat"))
     return router
 
 
 def test_a_frame_tells_rates_and_new_breaches() -> None:
     router = crowded()
-    for at in range(90):
-        router.route(Ticket(f"t{at}", "chat", attributes={"category": "logistics"}))
     before = Look(10.0, router.stats())
     for at in range(20):
-        router.route(Ticket(f"u{at}", "chat", attributes={"category": "order"}))
-    router.advance(seconds(400))
+        router.route(Ticket(f"u{at}", "chat"))
+    router.advance(minutes(3))
     node = {"csroute_in_flight": 7.0, "csroute_journal_durable_lag_seconds": 0.0123, "csroute_journal_disk_space": 1.0}
     text = shown(frame(Look(12.0, router.stats(), node), before, "here"))
-    for words in ("10.0", "12.3 ms", "low: no new tickets", "order", "logistics", "+"):
+    for words in ("10.0", "12.3 ms", "low: no new tickets", "parcels", "legal", "+48"):
         assert words in text, text
     assert "–" in shown(frame(before, None, "here")), "a first look has no rates"
 
 
 def test_who_is_kept_and_when_a_reserve_opens_is_told() -> None:
     router = crowded()
-    for at in range(90):
-        router.route(Ticket(f"t{at}", "chat", attributes={"category": "logistics"}))
-    for name in ("a0", "a1"):
-        router.set_presence("desk", name, Presence.AWAY)
-    router.advance(seconds(5))
-    why = router.explain_queue("logistics")
+    router.advance(seconds(45))
+    why = router.explain_queue("parcels")
     counted = why.agents
-    logged_in = sum(getattr(counted, name) for name in type(counted).__dataclass_fields__)
-    assert logged_in == 12
-    assert counted.presence == 2
-    assert sum(line.waiting for line in why.lines) == why.waiting
-    text = shown(bottleneck(why))
-    assert why.text.split(".")[0] in text
-    assert "away or draining" in text
-    for reserve in why.reserves:
-        assert reserve.reserve in text
+    assert (counted.presence, counted.reserve, counted.channel_limit + counted.capacity, counted.free) == (2, 2, 8, 0)
+    assert sum(line.waiting for line in why.lines) == why.waiting == 30
+    assert (why.flow[0].arrived, why.flow[0].answered) == (38, 8)
+    text = " ".join(shown(bottleneck(why)).replace("│", " ").split())
+    for words in ("of 10 agents who could serve it 8", "releasing the 2 agents of the reserve spare (it opens in 15 s)",
+                  "kept by a reserve 2", "spare 2 agents (spare) closed, opens", "45 s 60 s 20 s"):  # fmt: skip
+        assert words in text, text
+    router.advance(seconds(16))
+    assert router.explain_queue("parcels").reserves[0].open
+    assert router.explain_queue("parcels").agents.reserve == 0

@@ -67,7 +67,8 @@ def _agents(counts: AgentCounts) -> Table:
 
 
 def _lines(why: QueueExplanation) -> Table:
-    table = _table("class", "step", "waiting", "held", "oldest", "free", "busy", "able in all", "asks")
+    table = _table("class", "step", "waiting", "held", "oldest", "free", "busy", "able in all")
+    table.add_column("asks")
     for line in why.lines[:_LINES_SHOWN]:
         agents = line.agents
         busy = agents.capacity + agents.channel_limit + agents.wrap_up
@@ -75,8 +76,8 @@ def _lines(why: QueueExplanation) -> Table:
         asks = " and ".join(line.needs) or "anyone"
         figures = (line.waiting, line.held, duration(line.oldest_wait_ms), agents.free, busy, able)
         table.add_row(line.class_path, str(line.step or "–"), *map(str, figures), asks)
-    if left := len(why.lines) - _LINES_SHOWN + why.lines_left:
-        table.add_row(*([f"and {left} more"] if left > 0 else []))
+    if (left := max(len(why.lines) - _LINES_SHOWN, 0) + why.lines_left) > 0:
+        table.add_row(f"and {left} more")
     return table
 
 

@@ -157,7 +157,8 @@ def _clocks(clocks: Iterable[ClockStats], before: Iterable[ClockStats]) -> Table
     for at, column in enumerate(("", "met", "warned", "breached", "new")):
         table.add_column(column, justify="left" if at == 0 else "right")
     for clock in clocks:
-        new = clock.breached - older.get(clock.clock, clock).breached
+        was = older.get(clock.clock)
+        new = clock.breached - (was.breached if was else 0)
         figures = (clock.met, clock.warned, clock.breached)
         table.add_row(clock.clock, *(f"{n:,}" for n in figures), f"[red]+{new}[/]" if new > 0 else "")
     return table
@@ -193,14 +194,15 @@ def _queues(queues: Iterable[QueueStats], before: Iterable[QueueStats], seconds:
         table.add_column(column, justify="left" if at == 0 else "right", no_wrap=True)
     ranked = sorted(queues, key=lambda queue: (-queue.waiting, -queue.arrived, queue.queue))
     for queue in ranked[:_QUEUES_SHOWN]:
-        was = older.get(queue.queue, queue)
+        was = older.get(queue.queue)
+        came, answered = (was.arrived, was.answered) if was else (0, 0)
         counted = queue.answered + queue.abandoned + queue.overflowed - queue.short_abandoned
         table.add_row(
             queue.queue,
             f"{queue.waiting:,}",
             duration(queue.oldest_wait_ms),
-            _rate(queue.arrived, was.arrived, seconds),
-            _rate(queue.answered, was.answered, seconds),
+            _rate(queue.arrived, came, seconds),
+            _rate(queue.answered, answered, seconds),
             f"{queue.abandoned:,}",
             f"{queue.overflowed:,}",
             f"{queue.met / counted:.1%}" if counted else "–",
