@@ -16,9 +16,11 @@ use csroute_engine::limits::POSITIONS_MAX;
 use csroute_engine::live::Live;
 use csroute_engine::survey::Survey;
 use csroute_engine::view::{AgentFilter, TicketFilter};
-use csroute_engine::{Code, Engine, Rejection};
+use csroute_engine::{Candidate, Code, Engine, Rejection};
+use prost::Message as _;
 use smol_str::SmolStr;
 
+use crate::pb::csroute::v1 as pb;
 use crate::proto::{Field, Put, Reader};
 use crate::survey::{put_live, put_queue};
 use crate::view::{put_agent, put_explain, put_position, put_stats, put_ticket};
@@ -72,6 +74,11 @@ enum Ask {
     },
     Opening {
         session: SmolStr,
+        after: u64,
+    },
+    Preview {
+        candidate: Box<Candidate>,
+        reply: Box<pb::InstallReply>,
         after: u64,
     },
 }
@@ -180,6 +187,15 @@ impl Query {
     pub fn opening(session: &str) -> Self {
         Self::new(Ask::Opening {
             session: session.into(),
+            after: 0,
+        })
+    }
+
+    /// What a policy would change: the rest of an `InstallReply`.
+    pub fn preview(candidate: Candidate, reply: pb::InstallReply) -> Self {
+        Self::new(Ask::Preview {
+            candidate: Box::new(candidate),
+            reply: Box::new(reply),
             after: 0,
         })
     }
@@ -293,6 +309,20 @@ impl Query {
                 let next = put_held(out, engine, session, *after, looks);
                 *after = next.unwrap_or(*after);
                 Ok(next.is_none())
+            }
+            Ask::Preview {
+                candidate,
+                reply,
+                after,
+            } => {
+                if let Some(next) = engine.preview(candidate, *after, looks) {
+                    *after = next;
+                    return Ok(false);
+                }
+                (reply.waiting, reply.changed, reply.unfit) = (candidate.waiting, candidate.changed, candidate.unfit);
+                reply.sequence = sequence;
+                out.extend_from_slice(&reply.encode_to_vec());
+                Ok(true)
             }
         }
     }
