@@ -194,6 +194,11 @@ impl std::ops::IndexMut<u32> for Classes {
     }
 }
 
+/// Values are numbered by their tables: the policy's and its canary's do not mix.
+fn memo_place(channel: u8, canary: bool) -> usize {
+    usize::from(channel) << 1 | usize::from(canary)
+}
+
 impl Classes {
     pub(crate) fn len(&self) -> usize {
         self.by_key.len()
@@ -221,12 +226,15 @@ impl Classes {
         self.items.len() as u32
     }
 
-    pub(crate) fn memo(&self, channel: u8, values: &Values) -> Option<u32> {
-        self.memo.get(channel as usize)?.get(values.as_slice()).copied()
+    pub(crate) fn memo(&self, channel: u8, canary: bool, values: &Values) -> Option<u32> {
+        self.memo
+            .get(memo_place(channel, canary))?
+            .get(values.as_slice())
+            .copied()
     }
 
-    pub(crate) fn remember(&mut self, channel: u8, values: Values, class: u32) {
-        let channel = channel as usize;
+    pub(crate) fn remember(&mut self, channel: u8, canary: bool, values: Values, class: u32) {
+        let channel = memo_place(channel, canary);
         if self.memo.len() <= channel {
             self.memo.resize_with(channel + 1, FxHashMap::default);
         }
@@ -271,6 +279,11 @@ impl Engine {
             self.drop_empty_classes();
         }
         self.classes.len() < max
+    }
+
+    /// What was remembered of a canary's tables is another's next time.
+    pub(crate) fn forget_values(&mut self) {
+        self.classes.memo.clear();
     }
 
     /// Drops every class without tickets.

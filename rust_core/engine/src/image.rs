@@ -192,14 +192,18 @@ impl Engine {
         xxhash_rust::xxh3::xxh3_64(&self.bytes_of(&image))
     }
 
-    /// An image's bytes; behind them what is tuned, if anything is.
+    /// An image's bytes; behind them what is tuned, and a canary, if there is either.
     fn bytes_of(&self, image: &Image) -> Vec<u8> {
         // Plain data of our own into memory: there is nothing that could fail.
         let bytes = postcard::to_stdvec(image).unwrap_or_default();
-        match self.tuning.image() {
-            None => bytes,
-            Some(tuning) => postcard::to_extend(tuning, bytes).unwrap_or_default(),
+        let (tuning, canary) = (
+            self.tuning.image(),
+            self.canary.as_ref().map(crate::canary::Canary::image),
+        );
+        if tuning.is_none() && canary.is_none() {
+            return bytes;
         }
+        postcard::to_extend(&(tuning, canary), bytes).unwrap_or_default()
     }
 
     /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
@@ -217,7 +221,8 @@ impl Engine {
         let mut engine = Engine::new();
         engine.load(image)?;
         if !rest.is_empty() {
-            engine.load_tuning(postcard::from_bytes(rest).map_err(wrong)?)?;
+            let (tuning, canary) = postcard::from_bytes(rest).map_err(wrong)?;
+            engine.load_steered(tuning, canary)?;
         }
         Ok(engine)
     }

@@ -35,6 +35,7 @@ mod backlog;
 mod bits;
 mod board;
 mod bottleneck;
+pub mod canary;
 mod choose;
 mod class;
 mod clocks;
@@ -193,6 +194,7 @@ pub struct Engine {
     timers: timers::Timers,
     dirty: settle::Dirty,
     tuning: tuning::Tuning,
+    canary: Option<canary::Canary>,
     flow: flow::Flow,
     counters: Counters,
     queue_stats: Vec<QueueStats>,
@@ -250,6 +252,7 @@ impl Engine {
             timers: timers::Timers::new(),
             dirty: settle::Dirty::default(),
             tuning: tuning::Tuning::default(),
+            canary: None,
             flow: flow::Flow::default(),
             counters: Counters::default(),
             queue_stats: Vec::new(),
@@ -353,6 +356,8 @@ impl Engine {
             C::Assign { ticket, agent } => self.assign(ticket, agent),
             C::Move { ticket, queue } => self.move_ticket(ticket, queue),
             C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
+            C::StartCanary { policy, terms } => self.start_canary(policy, *terms),
+            C::StopCanary { reclassify } => self.stop_canary(*reclassify),
             C::Tune {
                 rules,
                 lapse,

@@ -160,7 +160,8 @@ impl Engine {
                 format!("{id} is known with other content; it is {state:?}"),
             ));
         }
-        let tables = Arc::clone(self.current()?);
+        let (tables, canary) = self.tables_for(submit.customer, id)?;
+        let tables = Arc::clone(tables);
         let attributes = || {
             submit
                 .attributes
@@ -194,7 +195,7 @@ impl Engine {
             ));
         }
         let memo = if submit.skills.is_empty() {
-            self.classes.memo(channel, &values)
+            self.classes.memo(channel, canary, &values)
         } else {
             None
         };
@@ -221,7 +222,7 @@ impl Engine {
             self.room_in_queue(&tables, class_key.applied[0])?;
             let class = self.intern_class(&tables, class_key)?;
             if simple {
-                self.classes.remember(channel, values, class);
+                self.classes.remember(channel, canary, values, class);
             }
             class
         };
@@ -317,6 +318,7 @@ impl Engine {
             self.hold_for(key, hold);
         }
         self.queue_stats[queue as usize].arrived += 1;
+        self.tally(self.tickets[key].class, |tally| tally.arrived += 1);
         self.moment(key, crate::clocks::ARRIVAL);
         self.enter_waiting(key, None, QueueCause::Arrived, "");
         self.stand_in_line(key);
@@ -337,7 +339,7 @@ impl Engine {
         if revision <= ticket.revision() {
             return Ok(replay(state));
         }
-        let tables = Arc::clone(self.current()?);
+        let tables = self.tables_of(key)?;
         let content = merged(&ticket.content, attributes, |name, confidence_milli| {
             tables.sticky(name, confidence_milli)
         });
@@ -427,6 +429,10 @@ impl Engine {
             let stats = &mut self.queue_stats[class.queue as usize];
             stats.abandoned += 1;
             stats.short_abandoned += u64::from(short);
+            self.tally(self.tickets[key].class, |tally| {
+                tally.abandoned += 1;
+                tally.short_abandoned += u64::from(short);
+            });
         }
         self.counters.cancelled += 1;
         self.emit(

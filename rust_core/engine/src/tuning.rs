@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::canary::CanaryImage;
 use crate::command::Answer;
 use crate::limits::{FIT_MILLI_MAX, SLOPE_MILLI_MAX, TUNED_HEAD_START_MS_MAX, TUNED_MAX};
 use crate::policy::Effects;
@@ -118,8 +119,15 @@ impl Engine {
     }
 
     /// Takes up what a snapshot says.
-    pub(crate) fn load_tuning(&mut self, image: TuningImage) -> Result<(), Rejection> {
-        self.retune(image, 0)
+    pub(crate) fn load_steered(
+        &mut self,
+        tuning: Option<TuningImage>,
+        canary: Option<CanaryImage>,
+    ) -> Result<(), Rejection> {
+        if let Some(tuning) = tuning {
+            self.retune(tuning, 0)?;
+        }
+        canary.map_or(Ok(()), |canary| self.load_canary(canary))
     }
 
     /// Its time has come, or another policy: all is as the policy says.

@@ -445,7 +445,7 @@ impl Engine {
         ) {
             return Err(wrong_state(id, state, "move it: it does not wait"));
         }
-        let tables = Arc::clone(self.current()?);
+        let tables = self.tables_of(key)?;
         let Some(rule) = tables.queue(queue) else {
             return Err(no_queue(&tables.spec, queue));
         };
@@ -480,6 +480,11 @@ impl Engine {
         stats.answered += 1;
         stats.met += u64::from(met);
         stats.wait_total += waited / 1000;
+        self.tally(self.tickets[key].class, |tally| {
+            tally.answered += 1;
+            tally.met += u64::from(met);
+            tally.wait_total += waited / 1000;
+        });
     }
 }
 

@@ -5,7 +5,7 @@ mod walk;
 
 use std::sync::Arc;
 
-use csroute_engine::command::{AgentSpec, Attribute, RuleTuning, SkillLevel, Submit};
+use csroute_engine::command::{AgentSpec, Attribute, CanaryTerms, RuleTuning, SkillLevel, Submit};
 use csroute_engine::live::Live;
 use csroute_engine::policy::{
     AttributeSpec, ChannelSpec, Condition, Effects, LayerSpec, Measure, Need, Needs, Op, PolicySpec, QueueCondition,
@@ -345,6 +345,121 @@ fn what_came_and_went_is_told_by_interval() {
     });
     assert_eq!(sums, (3, 2, 1));
     assert!(flow.len() >= 2 && flow.windows(2).all(|pair| pair[0].ends == pair[1].begins));
+}
+
+fn canary(version: u64, share_milli: u32) -> Command<'static> {
+    let mut policy = policy(version);
+    policy.layers[0].rules[1].effects.head_start = 30_000;
+    let terms = CanaryTerms {
+        share_milli,
+        ..CanaryTerms::default()
+    };
+    Command::StartCanary {
+        policy: Arc::new(policy),
+        terms,
+    }
+}
+
+/// How many of a thousand customers' tickets are under each version; then customer by customer.
+fn versions(desk: &mut Desk, round: &str) -> (usize, Vec<bool>) {
+    let of = |at: i32| {
+        let (id, customer) = (format!("{round}-{at}"), format!("customer {at}"));
+        let submit = Submit {
+            id: &id,
+            channel: "chat",
+            customer: &customer,
+            ..Submit::default()
+        };
+        desk.apply(&Command::Submit(submit)).unwrap();
+        desk.engine.ticket(&id).unwrap().policy_version == 2
+    };
+    let all: Vec<bool> = (0..1000).map(of).collect();
+    (all.iter().filter(|new| **new).count(), all)
+}
+
+#[test]
+fn a_canary_is_the_same_tenth_of_customers_every_time_and_after_a_restart() {
+    let mut desk = Desk::new();
+    desk.apply(&canary(2, 100)).unwrap();
+    let (count, first) = versions(&mut desk, "first");
+    assert!((70..=130).contains(&count), "{count} of 1000");
+    let hash = desk.engine.state_hash();
+    desk.engine = Engine::restore(&desk.engine.snapshot()).unwrap();
+    assert_eq!(desk.engine.state_hash(), hash);
+    assert_eq!(versions(&mut desk, "second").1, first);
+    let seen = desk.engine.canary().unwrap();
+    assert_eq!(
+        (seen.canary.arrived, seen.stable.arrived),
+        (2 * count as u64, 2000 - 2 * count as u64)
+    );
+}
+
+#[test]
+fn a_stopped_canary_takes_no_more_and_gives_back_who_waits() {
+    let mut desk = Desk::new();
+    desk.apply(&canary(2, 500)).unwrap();
+    let (count, _) = versions(&mut desk, "first");
+    assert!(count > 400);
+    desk.apply(&Command::StopCanary { reclassify: true }).unwrap();
+    assert!(desk.engine.canary().is_none());
+    let left = (0..1000).filter(|at| desk.engine.ticket(&format!("first-{at}")).unwrap().policy_version == 2);
+    assert_eq!(left.count(), 0);
+    assert_eq!(versions(&mut desk, "second").0, 0);
+    assert_eq!(desk.engine.stats().waiting, 2000);
+}
+
+#[test]
+fn an_install_ends_a_canary_and_who_waits_keeps_their_class() {
+    let mut desk = Desk::new();
+    desk.apply(&canary(2, 500)).unwrap();
+    let (count, _) = versions(&mut desk, "first");
+    let (policy, reclassify) = (Arc::new(policy(3)), false);
+    desk.apply(&Command::InstallPolicy { policy, reclassify }).unwrap();
+    assert!(desk.engine.canary().is_none());
+    let kept = (0..1000).filter(|at| desk.engine.ticket(&format!("first-{at}")).unwrap().policy_version == 2);
+    assert_eq!(kept.count(), count);
+}
+
+#[test]
+fn both_sides_share_the_agents_and_are_counted_apart() {
+    let mut desk = Desk::new();
+    desk.apply(&canary(2, 500)).unwrap();
+    for (at, name) in ["ann", "ben", "eve", "tom"].into_iter().enumerate() {
+        desk.agent(name, &["rare"], Presence::Available);
+        desk.ticket(&format!("t{at}"), "any");
+    }
+    let (_, new) = versions(&mut desk, "more");
+    let seen = desk.engine.canary().unwrap();
+    assert_eq!(seen.stable.answered + seen.canary.answered, 4);
+    let gone = new.iter().position(|new| *new).unwrap();
+    let (id, reason) = (format!("more-{gone}"), "");
+    desk.apply(&Command::Cancel { id: &id, reason }).unwrap();
+    assert_eq!(desk.engine.canary().unwrap().canary.abandoned, 1);
+    assert_eq!(desk.engine.canary().unwrap().stable.abandoned, 0);
+}
+
+#[test]
+fn a_canary_that_does_not_fit_changes_nothing() {
+    let mut desk = Desk::new();
+    let hash = desk.engine.state_hash();
+    let mut other = policy(2);
+    other.channels[0].cost = 50;
+    let terms = CanaryTerms {
+        share_milli: 100,
+        ..CanaryTerms::default()
+    };
+    let policy = Arc::new(other);
+    for (command, code) in [
+        (canary(1, 100), Code::PolicyInvalid),
+        (canary(2, 0), Code::OutOfRange),
+        (canary(2, 501), Code::OutOfRange),
+        (Command::StartCanary { policy, terms }, Code::PolicyInvalid),
+    ] {
+        assert_eq!(desk.apply(&command).unwrap_err().code, code);
+    }
+    assert_eq!(desk.engine.state_hash(), hash);
+    desk.apply(&canary(2, 100)).unwrap();
+    assert_eq!(desk.apply(&canary(3, 100)).unwrap_err().code, Code::Conflict);
 }
 
 proptest! {

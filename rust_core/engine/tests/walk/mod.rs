@@ -6,7 +6,7 @@ mod rng;
 
 use std::sync::Arc;
 
-use csroute_engine::command::{AgentSpec, Attribute, RuleTuning, SkillLevel, Submit, TransferTo};
+use csroute_engine::command::{AgentSpec, Attribute, CanaryTerms, RuleTuning, SkillLevel, Submit, TransferTo};
 use csroute_engine::policy::{
     AffinitySpec, AgentOrder, AttributeSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects, FitSpec,
     LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec, PolicyLimits, PolicySpec, QueueCondition, ReserveSpec,
@@ -448,6 +448,16 @@ pub fn with_command<R>(rng: &mut Rng, peek: Peek, then: impl FnOnce(&Command<'_>
         },
         _ if rng.chance(10) => Command::InstallPolicy {
             policy: Arc::new(policy(rng.below(3))),
+            reclassify: rng.chance(50),
+        },
+        _ if rng.chance(5) => Command::StartCanary {
+            policy: Arc::new(policy(rng.below(3))),
+            terms: CanaryTerms {
+                share_milli: rng.of(&[100, 500]),
+                ..CanaryTerms::default()
+            },
+        },
+        _ if rng.chance(5) => Command::StopCanary {
             reclassify: rng.chance(50),
         },
         _ if rng.chance(15) => Command::Tune {
