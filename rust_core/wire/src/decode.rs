@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use csroute_engine::limits::{BATCH_MAX, LATER_MAX};
+use csroute_engine::command::CanaryTerms;
+use csroute_engine::limits::{BATCH_MAX, CANARY_SHARE_MILLI_MAX, LATER_MAX};
 use csroute_engine::policy::{Later, PolicySpec};
 use csroute_engine::{Code, Command, Event, Rejection};
 use smol_str::SmolStr;
@@ -79,6 +80,7 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::EndWrapUp => Request::Write(one(method, bytes, |m, _| item::end_wrap_up(m))?),
         Method::Assign => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::assign(m))?),
         Method::Move => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::move_to(m))?),
+        Method::PolicyCanary => Request::Write(one(method, bytes, |m, _| canary(m))?),
         Method::Tune => Request::Write(one(method, bytes, |m, _| item::tune(m))?),
         Method::InstallPolicy => Request::Write(one(method, bytes, |m: &message::Install<'_>, _| {
             Ok(Item::Plain(Command::InstallPolicy {
@@ -93,6 +95,10 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::GetLive => {
             nothing(bytes)?;
             Request::Read(Query::live())
+        }
+        Method::PolicyGetCanary => {
+            nothing(bytes)?;
+            Request::Read(Query::canary())
         }
         Method::GetStats => Request::Read(Query::stats(flag(bytes)?)),
         Method::ListTickets => Request::Read(ask::list_tickets(&Message::read(bytes)?)?),
@@ -328,6 +334,28 @@ fn flag(bytes: &[u8]) -> Check<bool> {
         }
     }
     Ok(on)
+}
+
+/// A canary's beginning, or its end.
+fn canary<'a>(message: &message::Canary<'a>) -> Check<Item<'a>> {
+    let reclassify = message.reclassify;
+    if message.stop {
+        return Ok(Item::Plain(Command::StopCanary { reclassify }));
+    }
+    check::there("policy", !message.policy.is_empty())?;
+    let spec = readable(message.policy)?;
+    let or = |field: &str, value: u32, default: u32, range| match value {
+        0 => Ok(default),
+        value => check::range(field, value, range),
+    };
+    let terms = CanaryTerms {
+        share_milli: or("share_milli", message.share_milli, 100, 1..=CANARY_SHARE_MILLI_MAX)?,
+        margin_milli: check::range("margin_milli", message.margin_milli.unwrap_or(20), 0..=1000)?,
+        error_milli: or("error_milli", message.error_milli, 10, 1..=500)?,
+        tickets_min: or("tickets_min", message.tickets_min, 100, 10..=1_000_000)?,
+    };
+    let policy = Arc::new(spec);
+    Ok(Item::Plain(Command::StartCanary { policy, terms }))
 }
 
 /// A message without fields.

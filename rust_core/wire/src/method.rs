@@ -134,6 +134,8 @@ methods! {
     PolicyScene = 305, "/csroute.v1.PolicyService/ActivateScene", Unary, Policy;
     PolicyRollback = 306, "/csroute.v1.PolicyService/Rollback", Unary, Policy;
     PolicyOverride = 307, "/csroute.v1.PolicyService/Override", Unary, Policy;
+    PolicyCanary = 311, "/csroute.v1.PolicyService/Canary", Unary, Write;
+    PolicyGetCanary = 312, "/csroute.v1.PolicyService/GetCanary", Unary, Read;
 
     /// `InstallPolicyRequest` → `InstallPolicyReply`.
     InstallPolicy = 1000, "internal/InstallPolicy", Internal, Write;

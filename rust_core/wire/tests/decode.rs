@@ -28,6 +28,8 @@ fn by_prost(method: Method, bytes: &[u8]) -> Result<Vec<u8>, prost::DecodeError>
         Method::ExplainQueue => again::<pb::ExplainQueueRequest>(bytes),
         Method::GetLive => again::<pb::GetLiveRequest>(bytes),
         Method::Tune => again::<pb::TuneRequest>(bytes),
+        Method::PolicyCanary => again::<pb::CanaryRequest>(bytes),
+        Method::PolicyGetCanary => again::<pb::GetCanaryRequest>(bytes),
         Method::UpsertAgents => again::<pb::UpsertAgentsRequest>(bytes),
         Method::RemoveAgents => again::<pb::RemoveAgentsRequest>(bytes),
         Method::ListAgents => again::<pb::ListAgentsRequest>(bytes),

@@ -106,10 +106,20 @@ fn schema(method: Method) -> Schema {
         Method::Act => &[(1, Message(ACTION))],
         Method::WorkOpen | Method::WorkAct => &[(1, Text), (2, Message(ACTION))],
         Method::Drain | Method::GetStats => &[(1, Number)],
+        Method::PolicyCanary => &[
+            (1, Text),
+            (2, Number),
+            (3, Number),
+            (4, Number),
+            (5, Number),
+            (6, Number),
+            (7, Number),
+        ],
         Method::Tune => &[(1, Message(TUNING)), (1, Message(TUNING)), (2, Number), (3, Number)],
         Method::InstallPolicy => &[(1, Text), (2, Number)],
         Method::WatchOpen => &[(1, Text), (2, Text), (3, Number), (4, Number)],
         Method::GetLive
+        | Method::PolicyGetCanary
         | Method::RouteStream
         | Method::Watch
         | Method::Work
