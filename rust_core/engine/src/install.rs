@@ -90,9 +90,8 @@ impl Engine {
         }
         let reclassified = count;
         Ok(Answer {
-            replayed: false,
-            state: None,
             reclassified,
+            ..Answer::default()
         })
     }
 
