@@ -116,6 +116,7 @@ class Node:
         snapshot_at_stop: bool = True,
         snapshots_kept: int = 3,
         history_s: int = 0,
+        versions_kept: int = 0,
     ) -> Node:
         """In memory alone, or, with data_dir, keeping what it decides there; `csroute.config` says what each is.
 

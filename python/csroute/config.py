@@ -128,6 +128,9 @@ class Config(BaseModel):
     history_s: Annotated[int, Field(ge=0, le=3_153_600_000)] = 0
     """The journal stays at least this long, for explaining, and restoring to a time. 0: as long as the snapshots."""
 
+    versions_kept: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Versions of a tenant's policy that stay, never fewer than 3. 0: all, up to 1 GiB of their tables."""
+
     attributes_drop: Names = ()
     """Attributes that are taken off every ticket before anything sees them; "customer" is the ticket's customer."""
     attributes_hash: Names = ()

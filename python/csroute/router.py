@@ -1,6 +1,6 @@
 """The same node in process, without a server: for tests and notebooks.
 
-`Router` has every command of the routing, agent and admin services, takes and gives the dataclasses of `csroute.types`,
+`Router` has every command of the routing, agent, admin and policy services, takes and gives what `csroute.types` has,
 and raises the errors of `csroute.errors`. Its clock is real, or virtual: then time stands still until `advance`.
 
 >>> from typing import Literal
@@ -48,7 +48,8 @@ from csroute import _csroute, types
 from csroute.errors import ConfigError, RejectedError, rejection
 from csroute.policy import Duration, Policy, load
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
-from csroute.v1 import admin_pb2, agent_pb2, event_pb2, explain_pb2, policy_pb2, stats_pb2, ticket_pb2
+from csroute.types.versions import apply_request, override_request, rollback_request, scene_request
+from csroute.v1 import admin_pb2, agent_pb2, event_pb2, explain_pb2, policy_pb2, stats_pb2, ticket_pb2, version_pb2
 
 __all__ = ["PolicySource", "Router", "policy_bytes"]
 
@@ -310,6 +311,102 @@ class Router:
         for at, source in later:
             request.later.add(at_us=_unix_us(at), policy=policy_bytes(source), reclassify=reclassify)
         return self._call("InstallPolicy", request, policy_pb2.InstallPolicyReply).policy_version
+
+    # --- versions of the policy ------------------------------------------------------------------------------------
+
+    def apply(
+        self,
+        policy: PolicySource,
+        *,
+        source: str = "",
+        label: str = "",
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """Installs a policy as a version, with its dates. ConflictError: another than `expected` is in force."""
+        request = apply_request(
+            policy_bytes(policy),
+            source=source,
+            label=label,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return self._installed("Apply", request)
+
+    def versions(self, *, page_size: int = 0, page_token: str = "") -> types.VersionPage:
+        """The versions kept, newest first; overrides, scenes, and what follows by itself."""
+        request = version_pb2.ListVersionsRequest(page_size=page_size, page_token=page_token)
+        return types.VersionPage.from_wire(self._call("List", request, version_pb2.ListVersionsReply))
+
+    def version(self, number: int = 0) -> types.VersionTables:
+        """A version with its tables; 0: the one in force."""
+        request = version_pb2.GetVersionRequest(number=number)
+        return types.VersionTables.from_wire(self._call("Get", request, version_pb2.GetVersionReply))
+
+    def diff(self, old: int, new: int = 0, *, policy: PolicySource = b"") -> list[types.Difference]:
+        """What differs between two versions (0: the one in force), or a version and a policy; at most 1000."""
+        request = version_pb2.DiffRequest(to=new, policy=policy_bytes(policy))
+        setattr(request, "from", old)
+        reply = self._call("Diff", request, version_pb2.DiffReply)
+        return [types.Difference.from_wire(each) for each in reply.differences]
+
+    def activate_scenes(
+        self,
+        scenes: Iterable[str],
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """These scenes are on from now on, and no others."""
+        request = scene_request(scenes, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return self._installed("ActivateScene", request)
+
+    def rollback(
+        self,
+        number: int,
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """Returns to the tables and scenes of a kept version; that is a new version."""
+        request = rollback_request(number, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return self._installed("Rollback", request)
+
+    def override(
+        self,
+        changes: Iterable[types.Change] = (),
+        *,
+        duration: Duration | timedelta | int = 0,
+        undo: int = 0,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = True,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """Changes something for a while (1 s to 7 days; an int is ms), or ends (`undo`) the override of this number."""
+        request = override_request(
+            changes,
+            duration_ms=_ms(duration),
+            undo=undo,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return self._installed("Override", request)
+
+    def _installed(self, name: str, request: Message) -> types.Installed:
+        return types.Installed.from_wire(self._call(name, request, version_pb2.InstallReply))
+
+    # --- figures -------------------------------------------------------------------------------------------------
 
     def stats(self, *, with_state_hash: bool = False) -> Stats:
         """Figures: what is there now, and counters since start. The hash is 0 unless asked for: it reads everything."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from csroute.cli import journal, planning, policies
+from csroute.cli import journal, planning, policies, versions
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -28,6 +28,7 @@ app.command()(journal.backup)
 app.command()(journal.restore)
 app.command()(planning.plan)
 app.add_typer(policies.app, name="policy")
+app.command()(versions.override)
 
 EMBEDDED_POLICY = "double11"
 """What `serve` routes by unless told otherwise: a preset of the package."""

@@ -33,6 +33,7 @@ from csroute.types import (
     EndWrapUp,
     Explanation,
     Guess,
+    Installed,
     Login,
     Mark,
     Mirror,
@@ -50,9 +51,19 @@ from csroute.types import (
     TicketState,
     TicketView,
     Transfer,
+    VersionPage,
+    VersionTables,
     either,
 )
-from csroute.v1 import admin_pb2, agent_pb2, explain_pb2, stats_pb2, ticket_pb2
+from csroute.types.versions import (
+    Change,
+    Difference,
+    apply_request,
+    override_request,
+    rollback_request,
+    scene_request,
+)
+from csroute.v1 import admin_pb2, agent_pb2, explain_pb2, stats_pb2, ticket_pb2, version_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -140,7 +151,7 @@ def batch_results(reply: bytes) -> list[RouteResult | RejectedError]:
 
 
 class Calls:
-    """The unary calls of the three services. All may be sent again without harm: they name ids, attempts, revisions."""
+    """The unary calls of the services. All may be sent again without harm: they name ids, attempts, revisions."""
 
     # --- tickets: RoutingService ---
 
@@ -346,6 +357,106 @@ class Calls:
     def drain(self, on: bool = True) -> Ask[int]:
         """Takes no new tickets, or takes them again: how many tickets have not ended."""
         return Ask("AdminService/Drain", admin_pb2.DrainRequest(on=on), _open_tickets)
+
+    # --- those who answer for the rules: PolicyService ---
+
+    @both
+    def apply(
+        self,
+        policy: bytes,
+        *,
+        source: str = "",
+        label: str = "",
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """Installs compiled tables. ConflictError if another version than `expected` is in force."""
+        request = apply_request(
+            policy,
+            source=source,
+            label=label,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return Ask("PolicyService/Apply", request, _one(Installed))
+
+    @both
+    def versions(self, *, page_size: int = 0, page_token: str = "") -> Ask[VersionPage]:
+        """The versions of the policy that are kept, newest first; overrides, scenes, and what follows by itself."""
+        request = version_pb2.ListVersionsRequest(page_size=page_size, page_token=page_token)
+        return Ask("PolicyService/List", request, _one(VersionPage))
+
+    @both
+    def version(self, number: int = 0) -> Ask[VersionTables]:
+        """A version with its tables; 0: the one in force."""
+        return Ask("PolicyService/Get", version_pb2.GetVersionRequest(number=number), _one(VersionTables))
+
+    @both
+    def diff(self, old: int, new: int = 0, *, policy: bytes = b"") -> Ask[list[Difference]]:
+        """What differs between two versions (0: the one in force), or a version and compiled tables; at most 1000."""
+        request = version_pb2.DiffRequest(to=new, policy=policy)
+        setattr(request, "from", old)
+        return Ask("PolicyService/Diff", request, _differences)
+
+    @both
+    def activate_scenes(
+        self,
+        scenes: Iterable[str],
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """These scenes are on from now on, and no others."""
+        request = scene_request(scenes, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return Ask("PolicyService/ActivateScene", request, _one(Installed))
+
+    @both
+    def rollback(
+        self,
+        number: int,
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """Returns to the tables and scenes of a kept version; that is a new version."""
+        request = rollback_request(number, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return Ask("PolicyService/Rollback", request, _one(Installed))
+
+    @both
+    def override(
+        self,
+        changes: Iterable[Change] = (),
+        *,
+        duration_ms: int = 0,
+        undo: int = 0,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = True,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """Changes something for a while (1 s to 7 days), or ends (`undo`) the override of this number."""
+        request = override_request(
+            changes,
+            duration_ms=duration_ms,
+            undo=undo,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return Ask("PolicyService/Override", request, _one(Installed))
+
+
+def _differences(reply: bytes) -> list[Difference]:
+    return [Difference.from_wire(each) for each in version_pb2.DiffReply.FromString(reply).differences]
 
 
 def _action(rpc: str, action: Action) -> Ask[ActionResult]:

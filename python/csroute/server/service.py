@@ -15,7 +15,6 @@ When the journal fails, nothing is acknowledged any more: health says NOT_SERVIN
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import json
 import signal
@@ -37,7 +36,13 @@ from csroute.server.door import TENANT_DEFAULT, Door
 from csroute.server.life import Life
 from csroute.server.pump import Pump, Refused
 from csroute.server.secure import Certificates, certificates, credentials, server_credentials
-from csroute.v1 import admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2, stats_pb2
+from csroute.v1 import (
+    admin_service_pb2,
+    agent_service_pb2,
+    policy_service_pb2,
+    routing_service_pb2,
+    version_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -49,7 +54,7 @@ __all__ = ["SERVICES", "Server", "run", "serve"]
 
 SERVICES = tuple(
     service.full_name
-    for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2)
+    for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2, policy_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 _METADATA_BYTES_MAX = 16_384
@@ -196,13 +201,9 @@ class Server:
         return server
 
     async def _install(self, tenant: str, policy: bytes) -> None:
-        """Installs it, unless the journal says that it is there already."""
-        if self.config.data_dir:
-            stats = await self._ask("/csroute.v1.AdminService/GetStats", tenant, b"")
-            if stats_pb2.GetStatsReply.FromString(stats).policy_version == policy_version(policy):
-                return
-        request = policy_pb2.InstallPolicyRequest(policy=policy).SerializeToString()
-        await self._ask("internal/InstallPolicy", tenant, request)
+        """Applies it, unless it is what was installed at the last start: what operators did since then stands."""
+        request = version_pb2.ApplyRequest(policy=policy, at_start=True, why="the server's setting")
+        await self._ask("/csroute.v1.PolicyService/Apply", tenant, request.SerializeToString())
 
     async def _ask(self, path: str, tenant: str, request: bytes) -> bytes:
         number = next(number for number, name, _ in _csroute.methods() if name == path)
@@ -319,18 +320,13 @@ class Server:
             self._native.serving(serving)
 
 
-def policy_version(policy: bytes) -> int:
-    """The version that the engine gives a compiled policy: the first 8 bytes of its SHA-256."""
-    return int.from_bytes(hashlib.sha256(policy).digest()[:8], "big")
-
-
 def _node(config: Config) -> _csroute.Node:
     """Its settings are the server's, by the same names."""
     names = (
         ("in_flight_max", "tenants_max", "ring_events_max", "message_bytes_max", "watchers_max"),
         ("attributes_drop", "attributes_hash", "durability", "durability_interval_ms", "resume_grace_ms"),
         ("segment_bytes", "disk_reserve_bytes", "pending_bytes_max", "snapshot_every_s", "snapshot_bytes"),
-        ("snapshots_kept", "history_s"),
+        ("snapshots_kept", "history_s", "versions_kept"),
     )
     settings = {name: getattr(config, name) for name in itertools.chain.from_iterable(names)}
     try:

@@ -54,6 +54,7 @@ mod names;
 mod order;
 mod owners;
 pub mod policy;
+mod preview;
 mod read;
 mod ring;
 mod settle;
@@ -75,6 +76,7 @@ use std::sync::Arc;
 pub use code::{Code, Rejection};
 pub use command::{Answer, Command, Presence, TicketState};
 pub use event::{Event, EventKind};
+pub use preview::Candidate;
 use smol_str::SmolStr;
 pub use warm::WARM_MAX;
 

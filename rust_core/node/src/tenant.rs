@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use csroute_engine::{Code, Engine, Event, Micros, Rejection, TicketState, WARM_MAX, limits};
+use csroute_engine::{Code, Command, Engine, Event, EventKind, Micros, Rejection, TicketState, WARM_MAX, limits};
 use csroute_wire::{Replies, Write};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -12,6 +12,7 @@ use crate::core::Limits;
 use crate::feed::Feed;
 use crate::histogram::Histogram;
 use crate::parking::Place;
+use crate::versions::Versions;
 
 /// Counts of rejections, by code.
 pub type Rejections = BTreeMap<Code, u64>;
@@ -24,6 +25,8 @@ pub struct Tenant {
     /// No new tickets, by the tenant's own operator.
     pub(crate) draining: bool,
     pub(crate) used_at: Micros,
+    /// Policies as they followed each other.
+    pub(crate) versions: Versions,
     /// Scratch: raised, not yet in the feed.
     events: Vec<Event>,
     /// Parked Routes, by ticket.
@@ -42,6 +45,7 @@ impl Tenant {
             rejections: Rejections::new(),
             draining: false,
             used_at: 0,
+            versions: Versions::default(),
             events: Vec::new(),
             waits: FxHashMap::default(),
             stirred: Vec::new(),
@@ -124,6 +128,20 @@ impl Tenant {
         Ok(())
     }
 
+    /// Fires the timers due.
+    pub(crate) fn begin(&mut self, now: Micros) -> Result<(), Rejection> {
+        let begun = self.engine.begin(now, &mut self.events);
+        self.publish();
+        begun
+    }
+
+    /// Applies one command of the node's own making, at a time that was begun.
+    pub(crate) fn one(&mut self, command: &Command<'_>) -> Result<(), Rejection> {
+        let done = self.engine.apply(command, &mut self.events);
+        self.publish();
+        done.map(|_| ())
+    }
+
     /// Fires at most so many timers. True when none is left.
     pub fn advance(&mut self, until: Micros, timers_max: u32) -> Result<(u32, bool), Rejection> {
         let advanced = self.engine.advance(until, timers_max, &mut self.events);
@@ -141,6 +159,9 @@ impl Tenant {
     /// Moves what was raised into the feed.
     fn publish(&mut self) {
         for event in self.events.drain(..) {
+            if let EventKind::PolicyInstalled { reclassified, .. } = event.kind {
+                self.versions.came(event.policy_version, event.at, reclassified);
+            }
             if !self.waits.is_empty() && self.waits.contains_key(&event.ticket) {
                 self.stirred.push(event.ticket.clone());
             }

@@ -16,7 +16,8 @@ use crate::ask;
 use crate::check::{self, Check, within};
 use crate::item::{self, Item, Lists};
 use crate::message::{self, AgentAction, Named, Pair};
-use crate::policy::supported;
+use crate::policies::{self, Policies};
+use crate::policy::readable;
 use crate::proto::{Field, Message, Read, Reader, Value};
 use crate::query::Query;
 
@@ -35,6 +36,8 @@ pub enum Request<'a> {
         /// Take none.
         on: bool,
     },
+    /// Versions of policies: the node's own too.
+    Policies(Policies),
     /// A new watcher.
     WatchOpen(Watch),
     /// What a watcher's handle waits for.
@@ -89,6 +92,14 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::ListTickets => Request::Read(ask::list_tickets(&Message::read(bytes)?)?),
         Method::ListAgents => Request::Read(ask::list_agents(&Message::read(bytes)?)?),
         Method::GetPositions => Request::Read(ask::positions(bytes)?),
+
+        Method::PolicyApply
+        | Method::PolicyList
+        | Method::PolicyGet
+        | Method::PolicyDiff
+        | Method::PolicyScene
+        | Method::PolicyRollback
+        | Method::PolicyOverride => Request::Policies(policies::policies(method, bytes)?),
 
         Method::Drain => Request::Drain { on: flag(bytes)? },
         Method::WatchOpen => Request::WatchOpen(ask::watch(&Message::read(bytes)?)?),
@@ -344,12 +355,7 @@ impl Watch {
 
 /// A policy to install, and those that follow it.
 fn install(message: &message::Install<'_>) -> Check<PolicySpec> {
-    let read = |bytes: &[u8]| {
-        let spec = crate::policy(bytes).map_err(|no| within("policy", no))?;
-        supported(&spec).map_err(|no| within("policy", no))?;
-        Ok(spec)
-    };
-    let mut spec = read(message.policy)?;
+    let mut spec = readable(message.policy)?;
     let mut before = 0;
     check::at_most("later", message.later.more, LATER_MAX)?;
     for (place, later) in message.later.items.iter().enumerate() {
@@ -361,7 +367,7 @@ fn install(message: &message::Install<'_>) -> Check<PolicySpec> {
         before = later.at_us;
         spec.later.push(Later {
             at: later.at_us,
-            policy: read(later.policy).map_err(|no| within(&field, no))?,
+            policy: readable(later.policy).map_err(|no| within(&field, no))?,
             reclassify: later.reclassify,
         });
     }

@@ -44,6 +44,8 @@ pub enum Effect {
     Read,
     /// The node's own affair: drain, watch, work.
     Node,
+    /// The node's own: versions of policies.
+    Policy,
     /// A door makes it from others; `decode` says `UNKNOWN_METHOD`.
     Door,
 }
@@ -121,6 +123,14 @@ methods! {
     Move = 202, "/csroute.v1.AdminService/Move", Unary, Write;
     GetStats = 203, "/csroute.v1.AdminService/GetStats", Unary, Read;
     Drain = 204, "/csroute.v1.AdminService/Drain", Unary, Node;
+
+    PolicyApply = 301, "/csroute.v1.PolicyService/Apply", Unary, Policy;
+    PolicyList = 302, "/csroute.v1.PolicyService/List", Unary, Policy;
+    PolicyGet = 303, "/csroute.v1.PolicyService/Get", Unary, Policy;
+    PolicyDiff = 304, "/csroute.v1.PolicyService/Diff", Unary, Policy;
+    PolicyScene = 305, "/csroute.v1.PolicyService/ActivateScene", Unary, Policy;
+    PolicyRollback = 306, "/csroute.v1.PolicyService/Rollback", Unary, Policy;
+    PolicyOverride = 307, "/csroute.v1.PolicyService/Override", Unary, Policy;
 
     /// `InstallPolicyRequest` → `InstallPolicyReply`.
     InstallPolicy = 1000, "internal/InstallPolicy", Internal, Write;

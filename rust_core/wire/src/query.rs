@@ -14,9 +14,11 @@
 use csroute_engine::command::{Presence, TicketState};
 use csroute_engine::limits::POSITIONS_MAX;
 use csroute_engine::view::{AgentFilter, TicketFilter};
-use csroute_engine::{Code, Engine, Rejection};
+use csroute_engine::{Candidate, Code, Engine, Rejection};
+use prost::Message as _;
 use smol_str::SmolStr;
 
+use crate::pb::csroute::v1 as pb;
 use crate::proto::{Field, Put, Reader};
 use crate::view::{put_agent, put_explain, put_position, put_stats, put_ticket};
 
@@ -67,6 +69,11 @@ enum Ask {
     },
     Opening {
         session: SmolStr,
+        after: u64,
+    },
+    Preview {
+        candidate: Box<Candidate>,
+        reply: Box<pb::InstallReply>,
         after: u64,
     },
 }
@@ -171,6 +178,15 @@ impl Query {
         })
     }
 
+    /// What a policy would change: the rest of an `InstallReply`.
+    pub fn preview(candidate: Candidate, reply: pb::InstallReply) -> Self {
+        Self::new(Ask::Preview {
+            candidate: Box::new(candidate),
+            reply: Box::new(reply),
+            after: 0,
+        })
+    }
+
     /// Looks at about `looks_max` tickets or agents at most. True when the answer is whole.
     pub fn step(&mut self, engine: &Engine, looks_max: usize) -> Result<bool, Rejection> {
         let begins = self.sequence.is_none();
@@ -261,6 +277,20 @@ impl Query {
                 let next = put_held(out, engine, session, *after, looks);
                 *after = next.unwrap_or(*after);
                 Ok(next.is_none())
+            }
+            Ask::Preview {
+                candidate,
+                reply,
+                after,
+            } => {
+                if let Some(next) = engine.preview(candidate, *after, looks) {
+                    *after = next;
+                    return Ok(false);
+                }
+                (reply.waiting, reply.changed, reply.unfit) = (candidate.waiting, candidate.changed, candidate.unfit);
+                reply.sequence = sequence;
+                out.extend_from_slice(&reply.encode_to_vec());
+                Ok(true)
             }
         }
     }

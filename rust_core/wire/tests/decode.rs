@@ -245,6 +245,7 @@ fn the_table_of_methods_is_whole() {
             Effect::Door => assert_eq!(decoded.unwrap_err().code, Code::UnknownMethod),
             Effect::Read => assert!(matches!(decoded, Ok(Request::Read(_)) | Err(_))),
             Effect::Write => assert!(matches!(decoded, Ok(Request::Write(_)) | Err(_))),
+            Effect::Policy => assert!(matches!(decoded, Ok(Request::Policies(_)) | Err(_))),
             Effect::Node => assert!(!matches!(decoded, Ok(Request::Write(_) | Request::Read(_)))),
         }
     }
@@ -255,7 +256,7 @@ fn the_table_of_methods_is_whole() {
 fn the_paths_are_those_of_the_protos() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protos/csroute/v1");
     let mut declared = Vec::new();
-    for service in ["RoutingService", "AgentService", "AdminService"] {
+    for service in ["RoutingService", "AgentService", "AdminService", "PolicyService"] {
         let file = service.replace("Service", "_service.proto").to_lowercase();
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let names = text
