@@ -17,6 +17,7 @@ in order; a refused item is its error, returned and not raised.
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
 
@@ -91,18 +92,18 @@ class Ask(NamedTuple, Generic[R]):
     wait_ms: int = 0
 
 
-class Blocking:
+class Blocking(ABC):
     """Answers a call when it returns."""
 
-    def _ask(self, ask: Ask[R]) -> R:
-        raise NotImplementedError
+    @abstractmethod
+    def _ask(self, ask: Ask[R]) -> R: ...
 
 
-class Awaiting:
+class Awaiting(ABC):
     """Answers a call when it is awaited."""
 
-    async def _ask(self, ask: Ask[R]) -> R:
-        raise NotImplementedError
+    @abstractmethod
+    async def _ask(self, ask: Ask[R]) -> R: ...
 
 
 class both(Generic[P, R]):  # noqa: N801 (a decorator)

@@ -239,7 +239,7 @@ pub enum TicketState {
 }
 
 /// The engine's answer to one accepted item. For tickets, `Engine::route_view` says the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answer {
     /// Nothing was left to do: the same was done before.
     pub replayed: bool,
@@ -247,4 +247,6 @@ pub struct Answer {
     pub state: Option<TicketState>,
     /// `InstallPolicy`: tickets classified again.
     pub reclassified: u64,
+    /// The ticket that it left in line: settling may match it yet.
+    pub(crate) lined: Option<u32>,
 }

@@ -92,9 +92,8 @@ impl Engine {
         }
         let reclassified = count;
         Ok(Answer {
-            replayed: false,
-            state: None,
             reclassified,
+            ..Answer::default()
         })
     }
 

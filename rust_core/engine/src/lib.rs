@@ -288,11 +288,9 @@ impl Engine {
         let mut result = self.dispatch(command);
         if let Ok(answer) = &mut result {
             self.settle();
-            // What was put in line may have been matched since.
-            if answer.state == Some(TicketState::Waiting)
-                && let Some(found) = command.ticket().and_then(|id| self.find(id))
-            {
-                answer.state = Some(self.state_of(found));
+            // What was put in line may have been matched since; what is gone overflowed.
+            if let Some(key) = answer.lined {
+                *answer = self.left(key);
             }
         }
         std::mem::swap(&mut self.out, events);

@@ -26,17 +26,15 @@ pub(crate) enum Found {
 
 pub(crate) fn done(state: TicketState) -> Answer {
     Answer {
-        replayed: false,
         state: Some(state),
-        reclassified: 0,
+        ..Answer::default()
     }
 }
 
 pub(crate) fn replay(state: TicketState) -> Answer {
     Answer {
         replayed: true,
-        state: Some(state),
-        reclassified: 0,
+        ..done(state)
     }
 }
 
@@ -118,10 +116,15 @@ impl Engine {
         })
     }
 
-    pub(crate) fn state_of(&self, found: Found) -> TicketState {
-        match found {
-            Found::Open(key) => self.tickets[key].state,
-            Found::Ended(slot) => self.ended[slot].state,
+    /// The answer to a command that may have put a ticket in line. What is gone overflowed.
+    pub(crate) fn left(&self, key: u32) -> Answer {
+        let state = self
+            .tickets
+            .get(key)
+            .map_or(TicketState::Overflowed, |ticket| ticket.state);
+        Answer {
+            lined: (state == TicketState::Waiting).then_some(key),
+            ..done(state)
         }
     }
 
@@ -277,11 +280,7 @@ impl Engine {
         } else {
             self.arrive(key, self.now);
         }
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Whether one more ticket may stand in the queue that a rule of the first layer is.
@@ -381,11 +380,7 @@ impl Engine {
         if class != self.tickets[key].class {
             self.reclassify(key, class, ClassCause::Updated);
         }
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Gives an open ticket another class, in whatever state it is.
@@ -478,11 +473,7 @@ impl Engine {
         self.emit(Some(key), None, 0, EventKind::Resumed);
         self.take_due_steps(key);
         self.stand_in_line(key);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Ends a ticket: out of line and without work by now. Its id is remembered for a while.

@@ -92,11 +92,7 @@ impl Engine {
         };
         self.tickets[key].verbs |= verb::DECLINE;
         self.requeue(key, QueueCause::Declined, reason, true);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Takes a ticket from its agent, back to waiting. `exclude`: as a decline does.
@@ -403,11 +399,7 @@ impl Engine {
         }
         self.enter_waiting(key, Some((work.agent, attempt)), QueueCause::Transferred, "");
         self.stand_in_line(key);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     pub(crate) fn assign(&mut self, id: &str, agent: &str) -> Result<Answer, Rejection> {
@@ -459,11 +451,7 @@ impl Engine {
         }
         let class = self.natural_class(key, &tables, Some(rule), false)?;
         self.reclassify(key, class, ClassCause::Moved);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Counts a first answer for the service level.
