@@ -49,7 +49,17 @@ from csroute.errors import ConfigError, RejectedError, rejection
 from csroute.policy import Duration, Policy, load
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
 from csroute.types.versions import apply_request, override_request, rollback_request, scene_request
-from csroute.v1 import admin_pb2, agent_pb2, event_pb2, explain_pb2, policy_pb2, stats_pb2, ticket_pb2, version_pb2
+from csroute.v1 import (
+    admin_pb2,
+    agent_pb2,
+    event_pb2,
+    explain_pb2,
+    live_pb2,
+    policy_pb2,
+    stats_pb2,
+    ticket_pb2,
+    version_pb2,
+)
 
 __all__ = ["PolicySource", "Router", "policy_bytes"]
 
@@ -189,6 +199,11 @@ class Router:
         """Why a ticket is where it is. `print` it."""
         request = explain_pb2.ExplainRequest(ticket=ticket)
         return Explanation.from_wire(self._call("Explain", request, explain_pb2.ExplainReply))
+
+    def explain_queue(self, queue: str) -> types.QueueExplanation:
+        """What holds a queue up, and what would help. `print` it."""
+        request = explain_pb2.ExplainQueueRequest(queue=queue)
+        return types.QueueExplanation.from_wire(self._call("ExplainQueue", request, explain_pb2.ExplainQueueReply))
 
     # --- agents ----------------------------------------------------------------------------------------------------
 
@@ -412,6 +427,19 @@ class Router:
         """Figures: what is there now, and counters since start. The hash is 0 unless asked for: it reads everything."""
         request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
         return Stats.from_wire(self._call("GetStats", request, stats_pb2.GetStatsReply))
+
+    def live(self) -> types.Live:
+        """The live state as tables: what a controller steers by."""
+        return types.Live.from_wire(self._call("GetLive", live_pb2.GetLiveRequest(), live_pb2.GetLiveReply))
+
+    def tune(self, rules: Iterable[types.RuleTuning], *, lapse_ms: int = 0, policy_version: int = 0) -> ActionResult:
+        """Moves these rules' figures, and no others', for so long (0: 10 s), whoever waits included; none: ends it.
+
+        `policy_version`: what it was made for; ConflictError if another policy is installed by now. 0: any.
+        """
+        wire = [rule.to_wire() for rule in rules]
+        request = live_pb2.TuneRequest(rules=wire, lapse_ms=lapse_ms, policy_version=policy_version)
+        return self._action("Tune", request)
 
     # --- time, events, state ---------------------------------------------------------------------------------------
 

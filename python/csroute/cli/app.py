@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from csroute.cli import journal, planning, policies, versions
+from csroute.cli.top import top
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -27,6 +28,7 @@ app.command()(journal.replay)
 app.command()(journal.backup)
 app.command()(journal.restore)
 app.command()(planning.plan)
+app.command()(top)
 app.add_typer(policies.app, name="policy")
 app.command()(versions.override)
 
@@ -92,6 +94,10 @@ def serve(
     metrics: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Where Prometheus reads, or off. [127.0.0.1:7780]")
     ] = None,
+    controller: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="Python that steers, in its own process. [none]"),
+    ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Further settings: TOML.")] = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. SIGUSR1 asks for a snapshot, SIGHUP reloads keys and limits.
@@ -108,6 +114,7 @@ def serve(
         "metrics_listen": metrics,
         "data_dir": data_dir,
         "durability": durability,
+        "controller": controller,
     }
 
     def read() -> Config:
@@ -127,8 +134,9 @@ def serve(
 
 @app.command()
 def explain(
-    ticket: Annotated[str, typer.Argument(help="The ticket's id.")],
+    ticket: Annotated[str, typer.Argument(help="The ticket's id.")] = "",
     *,
+    queue: Annotated[str, typer.Option(metavar="NAME", help="Say what holds this queue up, instead.")] = "",
     server: Annotated[str, typer.Option(metavar="ADDR", help="The server.")] = "127.0.0.1:7700",
     tenant: Annotated[str, typer.Option(help="Whose ticket. Empty: the server's default.")] = "",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server.")] = 5.0,
@@ -139,25 +147,30 @@ def explain(
     until: Annotated[str, typer.Option(metavar="TIME", help="With --data-dir: end at this time.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="With --data-dir: as JSON.")] = False,
 ) -> None:
-    """Say why a ticket is where it is; with --data-dir, all that happened to it, each decision with its reason."""
+    """Say why a ticket is where it is, or what holds a queue up; with --data-dir, a ticket's whole story."""
+    if bool(ticket) == bool(queue):
+        raise typer.BadParameter("name a ticket, or a --queue: exactly one")
+    if queue and data_dir is not None:
+        raise typer.BadParameter("--queue asks a server: leave --data-dir away")
     if data_dir is not None:
         return _story(data_dir, ticket, tenant=tenant, since=since, until=until, as_json=as_json)
 
     from rich.console import Console  # noqa: PLC0415
 
+    from csroute.cli.bottleneck import bottleneck  # noqa: PLC0415
     from csroute.cli.explaining import rendered  # noqa: PLC0415
     from csroute.client import Client  # noqa: PLC0415
     from csroute.errors import UnavailableError  # noqa: PLC0415
 
     with Client(server, tenant=tenant, caller="csroute-explain", timeout_s=timeout) as client:
         try:
-            why = client.explain(ticket)
+            told = bottleneck(client.explain_queue(queue)) if queue else rendered(client.explain(ticket))
         except UnavailableError as error:
             if error.code:
                 raise
             nobody = f"no server answers at {server}; `csroute serve --listen {server}` starts one"
             raise UnavailableError(nobody, grpc_code=14) from None
-    return Console().print(rendered(why))
+    return Console().print(told)
 
 
 def _story(data_dir: Path, ticket: str, *, tenant: str, since: str, until: str, as_json: bool) -> None:

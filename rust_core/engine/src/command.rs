@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
+pub use crate::canary::CanaryTerms;
 use crate::policy::PolicySpec;
+pub use crate::tuning::RuleTuning;
 use crate::{Micros, Millis};
 
 /// One attribute, as sent.
@@ -180,6 +182,21 @@ pub enum Command<'a> {
     InstallPolicy {
         policy: Arc<PolicySpec>,
         reclassify: bool,
+    },
+    /// Part of the tickets is classified by this policy, from now on.
+    StartCanary {
+        policy: Arc<PolicySpec>,
+        terms: CanaryTerms,
+    },
+    /// `reclassify`: those of its tickets that wait, too, go back to the policy.
+    StopCanary {
+        reclassify: bool,
+    },
+    /// These rules are tuned from now on, and no others, for `lapse`. `policy_version`: what it was made for; 0: any.
+    Tune {
+        rules: Arc<[RuleTuning]>,
+        lapse: Millis,
+        policy_version: u64,
     },
 }
 

@@ -189,23 +189,41 @@ impl Engine {
             events_hash: 0,
             ..self.image()
         };
-        xxhash_rust::xxh3::xxh3_64(&postcard::to_stdvec(&image).unwrap_or_default())
+        xxhash_rust::xxh3::xxh3_64(&self.bytes_of(&image))
+    }
+
+    /// An image's bytes; behind them what is tuned, and a canary, if there is either.
+    fn bytes_of(&self, image: &Image) -> Vec<u8> {
+        // Plain data of our own into memory: there is nothing that could fail.
+        let bytes = postcard::to_stdvec(image).unwrap_or_default();
+        let (tuning, canary) = (
+            self.tuning.image(),
+            self.canary.as_ref().map(crate::canary::Canary::image),
+        );
+        if tuning.is_none() && canary.is_none() {
+            return bytes;
+        }
+        postcard::to_extend(&(tuning, canary), bytes).unwrap_or_default()
     }
 
     /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
     pub fn snapshot(&self) -> Vec<u8> {
-        // Plain data of our own into memory: there is nothing that could fail.
-        postcard::to_stdvec(&self.image()).unwrap_or_default()
+        self.bytes_of(&self.image())
     }
 
     /// The engine whose `snapshot` these bytes are.
     pub fn restore(bytes: &[u8]) -> Result<Self, Rejection> {
-        let image: Image = postcard::from_bytes(bytes).map_err(|error| damaged(&error.to_string()))?;
+        let wrong = |error: postcard::Error| damaged(&error.to_string());
+        let (image, rest) = postcard::take_from_bytes::<Image>(bytes).map_err(wrong)?;
         if image.format != FORMAT {
             return Err(damaged("its format number"));
         }
         let mut engine = Engine::new();
         engine.load(image)?;
+        if !rest.is_empty() {
+            let (tuning, canary) = postcard::from_bytes(rest).map_err(wrong)?;
+            engine.load_steered(tuning, canary)?;
+        }
         Ok(engine)
     }
 

@@ -72,6 +72,8 @@ impl Engine {
             .find(|tables| tables.spec.version == spec.version)
             .cloned();
         let tables = known.map_or_else(|| Tables::new(Arc::clone(spec)).map(Arc::new), Ok)?;
+        self.end_tuning();
+        self.canary = None;
         self.make_current(&tables);
         self.drop_empty_classes();
         self.emit(
@@ -95,7 +97,7 @@ impl Engine {
         })
     }
 
-    fn check_names(&self, specs: &[&PolicySpec]) -> Result<(), Rejection> {
+    pub(crate) fn check_names(&self, specs: &[&PolicySpec]) -> Result<(), Rejection> {
         let channels = specs
             .iter()
             .flat_map(|spec| &spec.channels)
@@ -121,13 +123,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Agents follow the policy's channels and limits.
-    pub(crate) fn make_current(&mut self, tables: &Arc<Tables>) {
+    /// Clocks and moments have their numbers from here on.
+    pub(crate) fn meet_clocks(&mut self, tables: &Tables) {
         for clock in &tables.spec.clocks {
             self.clock_names.intern(&clock.name);
             self.moments.intern(&clock.starts);
             self.moments.intern(&clock.stops);
         }
+    }
+
+    /// Agents follow the policy's channels and limits.
+    pub(crate) fn make_current(&mut self, tables: &Arc<Tables>) {
+        self.meet_clocks(tables);
         self.timers.due_at(0);
         let numbers = tables
             .spec

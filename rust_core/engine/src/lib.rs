@@ -34,6 +34,8 @@ mod agent;
 mod backlog;
 mod bits;
 mod board;
+mod bottleneck;
+pub mod canary;
 mod choose;
 mod class;
 mod clocks;
@@ -44,11 +46,13 @@ mod conditions;
 mod crew;
 pub mod event;
 mod explain;
+mod flow;
 mod heap;
 mod image;
 mod install;
 pub mod limits;
 mod lines;
+pub mod live;
 mod load;
 mod names;
 mod order;
@@ -62,9 +66,11 @@ mod slab;
 mod soundness;
 mod steps;
 mod submit;
+pub mod survey;
 mod tables;
 mod ticket;
 mod timers;
+pub mod tuning;
 pub mod view;
 mod warm;
 mod wheel;
@@ -187,6 +193,9 @@ pub struct Engine {
 
     timers: timers::Timers,
     dirty: settle::Dirty,
+    tuning: tuning::Tuning,
+    canary: Option<canary::Canary>,
+    flow: flow::Flow,
     counters: Counters,
     queue_stats: Vec<QueueStats>,
     clock_stats: Vec<view::ClockStats>,
@@ -242,6 +251,9 @@ impl Engine {
             sessions_opened: 0,
             timers: timers::Timers::new(),
             dirty: settle::Dirty::default(),
+            tuning: tuning::Tuning::default(),
+            canary: None,
+            flow: flow::Flow::default(),
             counters: Counters::default(),
             queue_stats: Vec::new(),
             clock_stats: Vec::new(),
@@ -342,12 +354,20 @@ impl Engine {
             C::Assign { ticket, agent } => self.assign(ticket, agent),
             C::Move { ticket, queue } => self.move_ticket(ticket, queue),
             C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
+            C::StartCanary { policy, terms } => self.start_canary(policy, *terms),
+            C::StopCanary { reclassify } => self.stop_canary(*reclassify),
+            C::Tune {
+                rules,
+                lapse,
+                policy_version,
+            } => self.tune(rules, *lapse, *policy_version),
         }
     }
 
     /// Fires at most `timers_max` timers due until `until`.
     pub fn advance(&mut self, until: Micros, timers_max: u32, events: &mut Vec<Event>) -> Result<Advanced, Rejection> {
         self.check_time(until)?;
+        self.flow.tick(until, &self.queue_stats);
         std::mem::swap(&mut self.out, events);
         let advanced = self.fire_timers(until, timers_max);
         std::mem::swap(&mut self.out, events);

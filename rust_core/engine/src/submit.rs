@@ -163,7 +163,8 @@ impl Engine {
                 format!("{id} is known with other content; it is {state:?}"),
             ));
         }
-        let tables = Arc::clone(self.current()?);
+        let (tables, canary) = self.tables_for(submit.customer, id)?;
+        let tables = Arc::clone(tables);
         let attributes = || {
             submit
                 .attributes
@@ -197,7 +198,7 @@ impl Engine {
             ));
         }
         let memo = if submit.skills.is_empty() {
-            self.classes.memo(channel, &values)
+            self.classes.memo(channel, canary, &values)
         } else {
             None
         };
@@ -224,7 +225,7 @@ impl Engine {
             self.room_in_queue(&tables, class_key.applied[0])?;
             let class = self.intern_class(&tables, class_key)?;
             if simple {
-                self.classes.remember(channel, values, class);
+                self.classes.remember(channel, canary, values, class);
             }
             class
         };
@@ -303,7 +304,8 @@ impl Engine {
     pub(crate) fn arrive(&mut self, key: u32, at: Micros) {
         let ticket = &mut self.tickets[key];
         (ticket.arrival, ticket.queued_at) = (at, at);
-        let class = &self.classes[ticket.class];
+        let class = &mut self.classes[ticket.class];
+        class.arrived += 1;
         let queue = class.queue;
         let hold = class.affinity.as_ref().map_or(0, |affinity| affinity.hold * 1000);
         if ticket.preferred().is_none()
@@ -315,6 +317,7 @@ impl Engine {
             self.hold_for(key, hold);
         }
         self.queue_stats[queue as usize].arrived += 1;
+        self.tally(self.tickets[key].class, |tally| tally.arrived += 1);
         self.moment(key, crate::clocks::ARRIVAL);
         self.enter_waiting(key, None, QueueCause::Arrived, "");
         self.stand_in_line(key);
@@ -335,7 +338,7 @@ impl Engine {
         if revision <= ticket.revision() {
             return Ok(replay(state));
         }
-        let tables = Arc::clone(self.current()?);
+        let tables = self.tables_of(key)?;
         let content = merged(&ticket.content, attributes, |name, confidence_milli| {
             tables.sticky(name, confidence_milli)
         });
@@ -421,6 +424,10 @@ impl Engine {
             let stats = &mut self.queue_stats[class.queue as usize];
             stats.abandoned += 1;
             stats.short_abandoned += u64::from(short);
+            self.tally(self.tickets[key].class, |tally| {
+                tally.abandoned += 1;
+                tally.short_abandoned += u64::from(short);
+            });
         }
         self.counters.cancelled += 1;
         self.emit(

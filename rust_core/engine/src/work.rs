@@ -437,7 +437,7 @@ impl Engine {
         ) {
             return Err(wrong_state(id, state, "move it: it does not wait"));
         }
-        let tables = Arc::clone(self.current()?);
+        let tables = self.tables_of(key)?;
         let Some(rule) = tables.queue(queue) else {
             return Err(no_queue(&tables.spec, queue));
         };
@@ -460,13 +460,19 @@ impl Engine {
         if ticket.assigned_at != 0 {
             return;
         }
-        let class = &self.classes[ticket.class];
+        let class = &mut self.classes[ticket.class];
+        class.answered += 1;
         let waited = self.now - ticket.arrival;
         let met = waited <= class.answer_target_us;
         let stats = &mut self.queue_stats[class.queue as usize];
         stats.answered += 1;
         stats.met += u64::from(met);
         stats.wait_total += waited / 1000;
+        self.tally(self.tickets[key].class, |tally| {
+            tally.answered += 1;
+            tally.met += u64::from(met);
+            tally.wait_total += waited / 1000;
+        });
     }
 }
 

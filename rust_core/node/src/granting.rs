@@ -66,7 +66,8 @@ impl Tenant {
 
     /// The tenant whose `snapshot` these bytes are; nobody watches it.
     pub fn restore(snapshot: &[u8], ring_events_max: usize) -> Result<Self, Rejection> {
-        let damaged = |what: &dyn std::fmt::Display| Rejection::new(Code::Malformed, format!("the snapshot is damaged: {what}"));
+        let damaged =
+            |what: &dyn std::fmt::Display| Rejection::new(Code::Malformed, format!("the snapshot is damaged: {what}"));
         let mut from = snapshot;
         let versions = bytes(&mut from).map_err(|wrong| damaged(&wrong))?;
         let mut tenant = Self::new(Engine::restore(from)?, ring_events_max);

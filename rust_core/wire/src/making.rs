@@ -40,7 +40,11 @@ pub fn made(compiled: &[u8], scenes: &[String], overrides: &[(u64, &[pb::Overrid
     let mut tables = tables(compiled)?;
     let known: Vec<String> = tables.scenes.iter().map(|scene| scene.name.clone()).collect();
     if let Some(name) = scenes.iter().find(|name| !known.contains(name)) {
-        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let has = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         let message = format!("{} has no scene {name:?}: it has {has}", tables.name);
         return Err(Rejection::about(Code::SceneUnknown, "scenes", message));
     }
@@ -136,7 +140,9 @@ fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
         })
     };
     if let Some(at) = tables.layers.iter().position(|layer| layer.name == name) {
-        return Ok((0..tables.layers[at].rules.len()).map(|rule| Some((at, rule))).collect());
+        return Ok((0..tables.layers[at].rules.len())
+            .map(|rule| Some((at, rule)))
+            .collect());
     }
     let found: Vec<_> = all()
         .filter(|(_, _, layer, rule)| rule.name == name || format!("{}.{}", layer.name, rule.name) == name)
@@ -149,7 +155,12 @@ fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
     };
     match found.as_slice() {
         [(layer, rule, ..)] => Ok(vec![Some((*layer, *rule))]),
-        [] => Err(unknown("rule", "rule or layer", name, whole(&all().collect::<Vec<_>>()))),
+        [] => Err(unknown(
+            "rule",
+            "rule or layer",
+            name,
+            whole(&all().collect::<Vec<_>>()),
+        )),
         several => {
             let message = format!("{name:?} is several rules: say which of {}", whole(several).join(", "));
             Err(Rejection::about(Code::UnknownValue, "rule", message))
@@ -181,7 +192,10 @@ fn step(work: &mut Work, change: &Step) -> Check<()> {
     }
     let effects = work.effects(place, "steps");
     let steps = effects.steps.len();
-    let Some(step) = (change.step as usize).checked_sub(1).and_then(|at| effects.steps.get_mut(at)) else {
+    let Some(step) = (change.step as usize)
+        .checked_sub(1)
+        .and_then(|at| effects.steps.get_mut(at))
+    else {
         let message = format!("{} has {steps} steps, from 1", change.rule);
         return Err(Rejection::about(Code::OutOfRange, "step.step", message));
     };
@@ -194,13 +208,26 @@ fn step(work: &mut Work, change: &Step) -> Check<()> {
 
 fn reserve(tables: &mut pb::CompiledPolicy, work: &mut Work, change: &Reserve) -> Check<()> {
     let known = || tables.reserves.iter().map(|reserve| reserve.name.clone()).collect();
-    let Some(at) = tables.reserves.iter().position(|reserve| reserve.name == change.reserve) else {
+    let Some(at) = tables
+        .reserves
+        .iter()
+        .position(|reserve| reserve.name == change.reserve)
+    else {
         return Err(unknown("reserve.reserve", "reserve", &change.reserve, known()));
     };
-    let (over, until) = if change.released { (1, 0) } else { (WAITING_MAX, WAITING_MAX - 1) };
+    let (over, until) = if change.released {
+        (1, 0)
+    } else {
+        (WAITING_MAX, WAITING_MAX - 1)
+    };
     let of = tables.reserves[at].open.take().unwrap_or_default().of;
     let measure = pb::queue_condition::Measure::Length.into();
-    tables.reserves[at].open = Some(pb::QueueCondition { measure, over, until, of });
+    tables.reserves[at].open = Some(pb::QueueCondition {
+        measure,
+        over,
+        until,
+        of,
+    });
     work.now.reserves.clone_from(&tables.reserves);
     Ok(())
 }
@@ -209,7 +236,10 @@ fn reserve(tables: &mut pb::CompiledPolicy, work: &mut Work, change: &Reserve) -
 fn skill(work: &mut Work, change: &Skill) -> Check<()> {
     let known = |name: &str| {
         let family = name.split_once('[').map(|(family, _)| format!("{family}[*]"));
-        work.now.skills.iter().any(|skill| skill == name || Some(skill) == family.as_ref())
+        work.now
+            .skills
+            .iter()
+            .any(|skill| skill == name || Some(skill) == family.as_ref())
     };
     for (field, name) in [("skill.group", &change.group), ("skill.may", &change.may)] {
         if !known(name) {
@@ -224,7 +254,10 @@ fn skill(work: &mut Work, change: &Skill) -> Check<()> {
     let widen = |needs: &mut pb::NeedsTable| {
         let mut widened = false;
         for group in &mut needs.groups {
-            let asked = group.any_of.iter().any(|need| need.attribute.is_empty() && need.skill == change.may);
+            let asked = group
+                .any_of
+                .iter()
+                .any(|need| need.attribute.is_empty() && need.skill == change.may);
             if asked && !group.any_of.contains(&more) {
                 group.any_of.push(more.clone());
                 widened = true;
@@ -244,14 +277,21 @@ fn skill(work: &mut Work, change: &Skill) -> Check<()> {
             fields.push("needs");
         }
         // Each, not the first alone.
-        let widened = |all: &mut dyn Iterator<Item = &mut pb::NeedsTable>| all.filter_map(|needs| widen(needs).then_some(())).count() > 0;
+        let widened = |all: &mut dyn Iterator<Item = &mut pb::NeedsTable>| {
+            all.filter_map(|needs| widen(needs).then_some(())).count() > 0
+        };
         if widened(&mut effects.steps.iter_mut().filter_map(|step| step.needs.as_mut())) {
             fields.push("steps");
         }
         if widened(&mut effects.overlays.iter_mut().filter_map(|overlay| overlay.needs.as_mut())) {
             fields.push("overlays");
         }
-        if widened(&mut effects.affinity.iter_mut().filter_map(|affinity| affinity.needs.as_mut())) {
+        if widened(
+            &mut effects
+                .affinity
+                .iter_mut()
+                .filter_map(|affinity| affinity.needs.as_mut()),
+        ) {
             fields.push("affinity");
         }
         for field in fields {
@@ -262,6 +302,9 @@ fn skill(work: &mut Work, change: &Skill) -> Check<()> {
     if asked {
         return Ok(());
     }
-    let message = format!("nothing asks for {} that {} does not serve already", change.may, change.group);
+    let message = format!(
+        "nothing asks for {} that {} does not serve already",
+        change.may, change.group
+    );
     Err(Rejection::about(Code::UnknownValue, "skill.may", message))
 }

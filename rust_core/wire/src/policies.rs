@@ -5,8 +5,8 @@ use csroute_engine::{Code, Rejection};
 use prost::Message;
 
 use crate::Method;
-use crate::making::version_of;
 use crate::check::{Check, at_most, each, name, range, text, there, within};
+use crate::making::version_of;
 use crate::pb::csroute::v1 as pb;
 use crate::pb::csroute::v1::override_change::Change;
 
@@ -100,7 +100,10 @@ impl Wish {
 #[allow(missing_docs)]
 pub enum Look {
     /// So many, older than this one; 0: from the newest on.
-    List { size: usize, before: u64 },
+    List {
+        size: usize,
+        before: u64,
+    },
     Get(u64),
     Diff(pb::DiffRequest),
 }
@@ -125,9 +128,17 @@ pub(crate) fn policies(method: Method, bytes: &[u8]) -> Check<Policies> {
                 0 => PAGE_DEFAULT,
                 size => range("page_size", size, 1..=PAGE_MAX)?,
             };
-            let before = if asked.page_token.is_empty() { Some(0) } else { asked.page_token.parse().ok() };
+            let before = if asked.page_token.is_empty() {
+                Some(0)
+            } else {
+                asked.page_token.parse().ok()
+            };
             let before = before.ok_or_else(|| {
-                Rejection::about(Code::UnknownValue, "page_token", "not from a reply: begin again with none")
+                Rejection::about(
+                    Code::UnknownValue,
+                    "page_token",
+                    "not from a reply: begin again with none",
+                )
             })?;
             return Ok(Policies::Look(Look::List {
                 size: size as usize,

@@ -14,16 +14,16 @@ use csroute_engine::limits::{
 };
 use csroute_engine::policy::{
     AffinitySpec, AgentOrder, AttributeSpec, CapSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects,
-    FamilySpec, FitSpec, HourTableSpec, Later, LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec, PolicyLimits,
-    PolicySpec, QueueCondition, ReserveSpec, RuleSpec, StepMoment, StepSpec,
+    FamilySpec, FitSpec, HourTableSpec, Later, LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec,
+    PolicyLimits, PolicySpec, QueueCondition, ReserveSpec, RuleSpec, StepMoment, StepSpec,
 };
 use csroute_engine::{Code, Millis, Rejection};
 use prost::Message;
 use smol_str::SmolStr;
 
 use crate::check::{self, Check, within};
-use crate::pb::csroute::v1 as pb;
 use crate::making::version_of;
+use crate::pb::csroute::v1 as pb;
 use crate::scenes;
 
 /// The tables' format that this version reads.

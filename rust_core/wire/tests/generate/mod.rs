@@ -69,6 +69,8 @@ const ACTION: Schema = &[
     (15, Number),
 ];
 
+const TUNING: Schema = &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Number)];
+
 fn schema(method: Method) -> Schema {
     match method {
         Method::Route => &[(1, Message(TICKET)), (2, Number)],
@@ -83,6 +85,7 @@ fn schema(method: Method) -> Schema {
         | Method::Resume
         | Method::GetTicket
         | Method::Explain
+        | Method::ExplainQueue
         | Method::RemoveAgents
         | Method::RenewLease
         | Method::CloseSession => NAMED,
@@ -103,9 +106,11 @@ fn schema(method: Method) -> Schema {
         Method::Act => &[(1, Message(ACTION))],
         Method::WorkOpen | Method::WorkAct => &[(1, Text), (2, Message(ACTION))],
         Method::Drain | Method::GetStats => &[(1, Number)],
+        Method::Tune => &[(1, Message(TUNING)), (1, Message(TUNING)), (2, Number), (3, Number)],
         Method::InstallPolicy => &[(1, Text), (2, Number)],
         Method::WatchOpen => &[(1, Text), (2, Text), (3, Number), (4, Number)],
-        Method::RouteStream
+        Method::GetLive
+        | Method::RouteStream
         | Method::Watch
         | Method::Work
         | Method::WatchNext
