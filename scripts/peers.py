@@ -1,4 +1,4 @@
-"""Fetches the peers that the benches compare with: Debian's redis-server and postgresql-15, unpacked under target/peers.
+"""Fetches the benches' peers: Debian's redis-server and postgresql-15, unpacked under target/peers.
 
     python scripts/peers.py         # prints where they are; does nothing if they are there
 

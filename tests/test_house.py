@@ -12,7 +12,8 @@ CODE = {".py", ".pyi", ".rs", ".proto"}
 TEXT = CODE | {".md", ".toml", ".lock", ".txt", ".yml", ".sh", ""}
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
-# Arrows point one way: engine <- wire, journal <- node <- door <- python; engine <- sim <- python; wire <- load <- python.
+# Arrows point one way: engine <- wire, journal <- node <- door <- python; engine <- sim <- python;
+# wire <- load <- python.
 MAY_USE = {
     "csroute-engine": set[str](),
     "csroute-wire": {"csroute-engine"},

@@ -66,7 +66,7 @@ class Block(NamedTuple):
 
 @dataclass
 class Model:
-    """The semantics, in pure Python: heaps of what waits, one a class; queues of who is free, one a skill.
+    """The semantics, in pure Python: heaps of what waits, one a class, and of who is free, one a skill.
 
     It is also the peer "heapq": what the language costs.
     """
@@ -74,30 +74,28 @@ class Model:
     world: World
     skills_of: list[tuple[int, ...]] = field(init=False)
     lines: list[list[tuple[int, int]]] = field(init=False)
-    free: list[deque[tuple[int, int]]] = field(init=False)
-    """By skill: (freed how many-th, agent), oldest first; those busy since are passed over."""
+    free: list[list[tuple[int, int]]] = field(init=False)
+    """Heaps by skill: (free since, agent); those busy since are passed over."""
 
     def __post_init__(self) -> None:
         self.skills_of = self.world.skills_of()
         self.lines = [[] for _ in range(self.world.skills)]
-        self.free = [deque() for _ in range(self.world.skills)]
-        self.freed = [0] * self.world.agents  # when the agent became free last, as a count; -1: busy
+        self.free = [[] for _ in range(self.world.skills)]
+        self.freed = [0] * self.world.agents  # since when the agent is free; -1: busy
         self.holds: dict[int, int] = {}
-        self.frees = 0
         for agent in range(self.world.agents):
-            self._free(agent)
+            self._free(agent, 0)
 
-    def _free(self, agent: int) -> None:
-        self.frees += 1
-        self.freed[agent] = self.frees
+    def _free(self, agent: int, now_us: int) -> None:
+        self.freed[agent] = now_us
         for skill in self.skills_of[agent]:
-            self.free[skill].append((self.frees, agent))
+            heapq.heappush(self.free[skill], (now_us, agent))
 
     def submit(self, item: Item) -> int:
         """Who gets it; -1: it waits."""
         free, freed = self.free[item.kind], self.freed
         while free:
-            since, agent = free.popleft()
+            since, agent = heapq.heappop(free)
             if freed[agent] == since:
                 freed[agent] = -1
                 self.holds[item.ticket] = agent
@@ -105,7 +103,7 @@ class Model:
         heapq.heappush(self.lines[item.kind], (item.due_us, item.ticket))
         return -1
 
-    def complete(self, ticket: int) -> tuple[int, int]:
+    def complete(self, ticket: int, now_us: int) -> tuple[int, int]:
         """(the ticket that its agent gets, or -1; the agent)."""
         agent = self.holds.pop(ticket)
         line = min(
@@ -114,7 +112,7 @@ class Model:
             default=None,
         )
         if line is None:
-            self._free(agent)
+            self._free(agent, now_us)
             return -1, agent
         _, following = heapq.heappop(line)
         self.holds[following] = agent
@@ -152,7 +150,7 @@ def workload(world: World, *, waiting: int, blocks: int, size: int, seed: int = 
         for _ in range(min(count, len(active))):
             done = active.popleft()
             items.append(Item(done, 0, 0))
-            following, agent = model.complete(done)
+            following, agent = model.complete(done, now)
             if following >= 0:
                 matches.append((following, agent))
                 active.append(following)
@@ -167,7 +165,7 @@ def workload(world: World, *, waiting: int, blocks: int, size: int, seed: int = 
 
 
 def policy(world: World) -> policy_pb2.CompiledPolicy:
-    """csroute's tables for it: a class a skill, urgency by due time, capacity for one ticket, the agent free longest."""
+    """csroute's tables for it: a class a skill, urgency by due time, one ticket at a time, the agent free longest."""
     tables = policy_pb2.CompiledPolicy(format=1, name="reduced")
     tables.attributes.add(name="kind")
     tables.channels.add(name="chat", cost=100, limit=1)

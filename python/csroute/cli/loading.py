@@ -37,7 +37,8 @@ def load(
     hold_ms: Annotated[int, typer.Option(help="How long an agent keeps a ticket.")] = 0,
     agents_scale: Annotated[float, typer.Option(help="So many times the workload's people.")] = 1.0,
     journal: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Tickets and agents as in this data folder. [the Double-11 night]")
+        Path | None,
+        typer.Option(metavar="DIR", help="Tickets and agents as in this data folder. [Double-11]"),
     ] = None,
     speed: Annotated[float, typer.Option(help="A recorded loop so many times faster.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed, the same tickets and arrivals.")] = 11,

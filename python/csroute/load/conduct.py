@@ -11,6 +11,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -26,12 +27,14 @@ from csroute.load.source import Source, double11
 from csroute.types import AgentSpec, Login
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Figures", "run", "running"]
+__all__ = ["Figures", "Show", "run", "running"]
 
 Figures = dict[str, Any]
 T = TypeVar("T")
+Show = Callable[[float, Figures], None]
+"""Draws: the seconds measured so far (less than 0: warming up), and the figures of this look."""
 
 _LOOK_S: Final = 0.5
 _ANSWER_S: Final = 120.0
@@ -46,23 +49,19 @@ _SUMMED: Final = (
 _MEASURES: Final = ("call", "assigned", "late")
 
 
-def run(options: Options, source: Source | None = None, show: Callable[[float, Figures], None] | None = None) -> Figures:
+def run(options: Options, source: Source | None = None, show: Show | None = None) -> Figures:
     """Runs it; the report, as `--json` writes it. Raises UnavailableError if the server does not answer (any more)."""
     return asyncio.run(_until_told(options, source, show))
 
 
-async def _until_told(
-    options: Options, source: Source | None, show: Callable[[float, Figures], None] | None
-) -> Figures:
+async def _until_told(options: Options, source: Source | None, show: Show | None) -> Figures:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (a coroutine that runs has one)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # as Ctrl-C: end what was started
     return await running(options, source, show)
 
 
-async def running(
-    options: Options, source: Source | None = None, show: Callable[[float, Figures], None] | None = None
-) -> Figures:
+async def running(options: Options, source: Source | None = None, show: Show | None = None) -> Figures:
     """The same, for whoever has a loop already."""
     options = options.named(f"l{secrets.token_hex(3)}")
     if source is None:
@@ -77,7 +76,7 @@ async def running(
         raise UnavailableError(str(error), grpc_code=14) from None
 
 
-async def _played(options: Options, source: Source, show: Callable[[float, Figures], None] | None) -> Figures:
+async def _played(options: Options, source: Source, show: Show | None) -> Figures:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="csroute-load-")))
         source.write(folder / "source")
@@ -140,9 +139,7 @@ def _all_well(results: Sequence[object]) -> None:
             raise result
 
 
-async def _look_on(
-    options: Options, children: list[Child], begun: float, show: Callable[[float, Figures], None] | None
-) -> list[Figures]:
+async def _look_on(options: Options, children: list[Child], begun: float, show: Show | None) -> list[Figures]:
     """Until all is sent and answered: what was seen, look by look."""
     most_s = options.warm_up_s + options.seconds + options.patience_ms / 1000 + _ANSWER_S
     over = [asyncio.ensure_future(child.report("over", timeout_s=most_s)) for child in children]
@@ -259,4 +256,3 @@ def _invalid(options: Options, counts: Figures, report: Figures) -> list[str]:
             "it is no open loop any more; raise in-flight, or lower the rate"
         )
     return why
-

@@ -37,8 +37,9 @@ class Options:
         processes, connections, streams: client processes, and what each of them has.
         warm_up_s, seconds: not measured, and measured.
         patience_ms: an answer after more than this is none.
-        desks: work: agents hear of tickets by a Work stream; act: whoever sent a ticket completes it as soon as the answer
-            names an agent; none. `hold_ms`: how long an agent keeps a ticket. `settle_s`: how long they may take afterwards.
+        desks: work: agents hear of tickets by a Work stream; act: whoever sent a ticket completes it as soon as the
+            answer names an agent; none. `hold_ms`: how long an agent keeps a ticket. `settle_s`: how long they may take
+            afterwards.
         agents_scale: of the workload's people.
         token, tenant: for every call.
         server_pid: a process whose memory is noted too; 0: none.
@@ -73,7 +74,8 @@ class Options:
         """Raises ConfigError for what cannot be."""
         wrong = {
             "batch: 0..4096": not 0 <= self.batch <= 4096,
-            "a Route has one ticket: leave batch out, or choose batch or stream": self.how == "unary" and self.batch > 1,
+            "a Route has one ticket: leave batch out, or choose batch or stream": self.how == "unary"
+            and self.batch > 1,
             "rate: more than 0": self.loop in ("constant", "poisson") and self.rate_per_min <= 0,
             "processes: 1..64": not 1 <= self.processes <= 64,
             "connections and streams: 1..256": not (1 <= self.connections <= 256 and 1 <= self.streams <= 256),

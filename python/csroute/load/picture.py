@@ -25,7 +25,8 @@ def page(report: Mapping[str, Any], lines: list[str]) -> str:
     body.append(f"<pre>{escape(chr(10).join(lines))}</pre>")
     body.append("<h2>Latency by percentile</h2>" + svg(lambda axes: _percentiles(axes, report)))
     body.append("<h2>Over time</h2>" + svg(lambda axes: _rates(axes, report)) + svg(lambda axes: _tails(axes, report)))
-    return f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>\n" + "\n".join(body)
+    head = f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>\n"
+    return head + "\n".join(body)
 
 
 def svg(draw: Callable[[Any], None], *, size: tuple[float, float] = (9, 3.6)) -> str:

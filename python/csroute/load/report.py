@@ -25,11 +25,12 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     options, ledger = report["options"], report["ledger"]
     how = {"unary": "Route", "stream": "RouteStream", "batch": "RouteBatch"}[options["how"]]
     loop = "closed loop" if options["loop"] == "closed" else f"open loop, {options['loop']}"
+    message = f"{options['batch']} tickets a message, " if options["batch"] else ""
+    clients = f"{options['processes']} client process(es)"
+    offered, good, done = (report[f"{name}_per_s"] for name in ("offered", "good", "completed"))
     said = [
-        f"{how}, {options['batch'] or ''}{' tickets a message, ' if options['batch'] else ''}{loop}, "
-        f"{options['processes']} client process(es), {report['seconds']:g} s after {options['warm_up_s']:g} s",
-        f"tickets/s      offered {report['offered_per_s']:,.0f}   taken in time {report['good_per_s']:,.0f}   "
-        f"completed {report['completed_per_s']:,.0f}",
+        f"{how}, {message}{loop}, {clients}, {report['seconds']:g} s after {options['warm_up_s']:g} s",
+        f"tickets/s      offered {offered:,.0f}   taken in time {good:,.0f}   completed {done:,.0f}",
         f"{'ms':<26}" + "".join(f"{name:>10}" for name in _SHOWN),
     ]
     for measure, label in LABELS.items():
