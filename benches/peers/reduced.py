@@ -28,12 +28,16 @@ STEP_US = 10
 
 @dataclass(frozen=True)
 class World:
-    """Agents, in order of their login, each with some skills; a class a skill, each with a target in ms."""
+    """Agents, in order of their login, each with some skills; a class a skill, each with a target in ms.
+
+    `places`: tickets that an agent holds at a time. The peers, and the model, do one.
+    """
 
     agents: int = 10_000
     skills: int = 100
     skills_an_agent: int = 5
     profiles: int = 300
+    places: int = 1
     seed: int = 7
 
     def skills_of(self) -> list[tuple[int, ...]]:
@@ -168,7 +172,7 @@ def policy(world: World) -> policy_pb2.CompiledPolicy:
     """csroute's tables for it: a class a skill, urgency by due time, one ticket at a time, the agent free longest."""
     tables = policy_pb2.CompiledPolicy(format=1, name="reduced")
     tables.attributes.add(name="kind")
-    tables.channels.add(name="chat", cost=100, limit=1)
+    tables.channels.add(name="chat", cost=100 // world.places, limit=world.places)
     layer = tables.layers.add(name="what")
     for number, target_ms in enumerate(world.targets_ms()):
         rule = layer.rules.add(name=f"k{number}")

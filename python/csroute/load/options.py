@@ -76,6 +76,9 @@ class Options:
             "batch: 0..4096": not 0 <= self.batch <= 4096,
             "a Route has one ticket: leave batch out, or choose batch or stream": self.how == "unary"
             and self.batch > 1,
+            "act: not with a stream in a closed loop, whose agents would run full; choose work": (
+                self.desks == "act" and self.how == "stream" and not self.is_open
+            ),
             "rate: more than 0": self.loop in ("constant", "poisson") and self.rate_per_min <= 0,
             "processes: 1..64": not 1 <= self.processes <= 64,
             "connections and streams: 1..256": not (1 <= self.connections <= 256 and 1 <= self.streams <= 256),

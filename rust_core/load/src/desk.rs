@@ -9,7 +9,6 @@ use csroute_wire::Method;
 use prost::Message;
 use tokio::task::spawn_local;
 
-use crate::Desk;
 use crate::board::Measure;
 use crate::client::{Client, Ended, Receiver, Sender, framed};
 use crate::floor::{Action, Floor};
@@ -17,6 +16,7 @@ use crate::message::{
     ACT, ActionResult, ActionResults, Event, Verb, WORK, WRAPPING, WorkReply, WorkRequest, due_ns, put_action,
 };
 use crate::pace::{Alarm, now_ns};
+use crate::{Desk, How, Loop};
 
 /// Actions in one message.
 const ACTIONS_MAX: usize = 256;
@@ -28,9 +28,11 @@ pub async fn run(floor: Rc<Floor>, client: Client) {
     spawn_local(release(floor.clone()));
     match floor.settings.desk {
         Desk::None => {}
+        // In a closed loop the gateways do it themselves.
+        Desk::Act if floor.settings.r#loop == Loop::Closed && floor.settings.how != How::Stream => {}
         Desk::Act => {
             for _ in 0..ACTORS {
-                spawn_local(act(floor.clone(), client.clone()));
+                spawn_local(act_on(floor.clone(), client.clone()));
             }
         }
         Desk::Work => {
@@ -106,20 +108,25 @@ fn acknowledged(floor: &Floor, action: &Action, result: ActionResult) {
     }
 }
 
-async fn act(floor: Rc<Floor>, client: Client) {
-    loop {
-        let (actions, bytes) = gathered(&floor, ACT).await;
-        let ended = client.unary(Method::Act.path(), &bytes, None).await;
-        let Ended::Well(reply) = ended else {
-            return floor.board().fail(format!("the desk was not answered: {ended:?}"));
-        };
-        let results = ActionResults::decode(&*reply).map_or(Vec::new(), |reply| reply.results);
-        if results.len() != actions.len() {
-            return floor.board().fail("an answer to a desk's actions is none");
-        }
-        for (action, result) in actions.iter().zip(results) {
-            acknowledged(&floor, action, result);
-        }
+async fn act_on(floor: Rc<Floor>, client: Client) {
+    while floor.board().trouble.is_none() {
+        act(&floor, &client).await;
+    }
+}
+
+/// One `Act` of what there is to do.
+pub async fn act(floor: &Floor, client: &Client) {
+    let (actions, bytes) = gathered(floor, ACT).await;
+    let ended = client.unary(Method::Act.path(), &bytes, None).await;
+    let Ended::Well(reply) = ended else {
+        return floor.board().fail(format!("the desk was not answered: {ended:?}"));
+    };
+    let results = ActionResults::decode(&*reply).map_or(Vec::new(), |reply| reply.results);
+    if results.len() != actions.len() {
+        return floor.board().fail("an answer to a desk's actions is none");
+    }
+    for (action, result) in actions.iter().zip(results) {
+        acknowledged(floor, action, result);
     }
 }
 

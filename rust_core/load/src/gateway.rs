@@ -12,7 +12,7 @@ use tokio::task::{JoinSet, spawn_local};
 use crate::client::{Client, Ended, Receiver, Sender, put};
 use crate::floor::{Call, Floor};
 use crate::pace::{Alarm, Arrivals, Due, now_ns};
-use crate::{How, Loop};
+use crate::{Desk, How, Loop, desk};
 
 /// What is gathered of small messages before it is handed to HTTP/2.
 const GATHER_BYTES: usize = 16 << 10;
@@ -90,6 +90,10 @@ async fn calls(floor: &Rc<Floor>, clients: &[Client], arrivals: Option<Due>) {
             under_way.spawn_local(async move {
                 while let Some(call) = at_once(&floor) {
                     one(floor.clone(), client.clone(), call).await;
+                    // Whoever sent tickets completes as many before the next: agents do not run full meanwhile.
+                    if floor.settings.desk == Desk::Act && !floor.todo.borrow().is_empty() {
+                        desk::act(&floor, &client).await;
+                    }
                 }
             });
         }
