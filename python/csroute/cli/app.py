@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from csroute.cli import journal, planning, policies, versions
+from csroute.cli import journal, loading, planning, policies, versions
 from csroute.cli.top import top
 from csroute.cli.version import version
 
@@ -16,8 +16,8 @@ __all__ = ["app", "run"]
 app = typer.Typer(
     name="csroute",
     help="A low-latency router for customer-service tickets.",
-    epilog="Exit codes: 0 well · 1 the demo's ledgers disagree · 2 usage, setting or policy · "
-    "3 server not reachable · 4 server says no · 5 journal · 130 interrupted.",
+    epilog="Exit codes: 0 well · 1 ledgers disagree (demo, load) · 2 usage, setting or policy · "
+    "3 server not reachable · 4 server says no · 5 journal · 6 the load was not valid · 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,6 +29,7 @@ app.command()(journal.backup)
 app.command()(journal.restore)
 app.command()(planning.plan)
 app.command()(top)
+app.command()(loading.load)
 app.add_typer(policies.app, name="policy")
 app.command()(versions.override)
 
