@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from csroute.simulate.compare import Comparison
     from csroute.simulate.result import Result
 
-__all__ = ["page"]
+__all__ = ["STYLE", "page", "svg", "table"]
 
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#223}
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#223}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid #dde;text-align:right}
 td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}.load{font-size:1.2rem;font-weight:600}"""
 
@@ -34,13 +34,13 @@ def page(result: Result, against: Comparison | None = None) -> str:
         parts.append(f"<p>{escape(against.sentence())}</p>")
     parts.append(_figures(result, against))
     for heading, draw in _CHARTS.items():
-        parts.append(f"<h2>{heading}</h2>{_svg(draw, result)}")
+        parts.append(f"<h2>{heading}</h2>{svg(draw, result)}")
     parts += [_cut(result, cut) for cut in ("queue", *scene.cuts)]
     facts = f"Policy {scene.policy_version:016x}, seed {result.seed}, {len(result.replications)} replication(s)."
     body = "\n".join(
         [*parts, f"<p>{facts} Service level: met ÷ (answered + abandoned + overflowed − short abandons).</p>"]
     )
-    return f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>\n{body}\n"
+    return f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>\n{body}\n"
 
 
 def _figures(result: Result, against: Comparison | None) -> str:
@@ -56,7 +56,7 @@ def _figures(result: Result, against: Comparison | None) -> str:
     head = ["", escape(result.scene.policy_name), ""]
     if against is not None:
         head += [f"against {against.other.scene.policy_name}", "difference"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _cut(result: Result, cut: str) -> str:
@@ -69,22 +69,24 @@ def _cut(result: Result, cut: str) -> str:
         if f"tickets{suffix}" in summary:
             rows.append([value or "(none)", *(shown(name, summary[name + suffix].mean) for name in columns)])
     head = [cut, *(SHOWN[name][0] if name in SHOWN else name.removeprefix("clock.") + " met" for name in columns)]
-    return f"<h2>By {escape(cut)}</h2>" + _table(head, rows)
+    return f"<h2>By {escape(cut)}</h2>" + table(head, rows)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table."""
     cells = "".join(f"<th>{escape(one)}</th>" for one in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(one)}</td>" for one in row) + "</tr>" for row in rows)
     return f"<table><tr>{cells}</tr>{body}</table>"
 
 
-def _svg(draw: Callable[[Any, Result], None], result: Result) -> str:
+def svg(draw: Callable[..., None], *of: Any) -> str:  # noqa: ANN401 (what is drawn)
+    """A chart: `draw(axes, *of)`."""
     import matplotlib as mpl  # noqa: PLC0415 (slow to load, and only pages need it)
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     with mpl.rc_context({"svg.hashsalt": "csroute", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
-        draw(figure.subplots(), result)
+        draw(figure.subplots(), *of)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

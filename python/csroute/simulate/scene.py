@@ -47,8 +47,8 @@ class Scene:
     """By kind: mean handle time, before anybody's pace."""
 
     @classmethod
-    def of(cls, compiled: bytes, workload: Workload, roster: Roster) -> Scene:
-        """Reads a compiled policy's tables."""
+    def of(cls, compiled: bytes, workload: Workload, roster: Roster, label: str = "") -> Scene:
+        """Reads a compiled policy's tables; `label` in place of its name."""
         tables = policy_pb2.CompiledPolicy.FromString(compiled)
         kinds, _ = kinds_with_returns(workload)
         groups = roster.groups
@@ -58,7 +58,7 @@ class Scene:
             cuts[name] = _codes([kind.attributes.get(name, "") for kind in kinds])
         cost = {channel.name: channel.cost for channel in tables.channels}
         return cls(
-            policy_name=tables.name,
+            policy_name=label or tables.name,
             policy_version=version(compiled),
             workload=workload,
             roster=roster,
