@@ -187,7 +187,7 @@ def simulate(
     policy: Annotated[str, typer.Argument(help="A policy's .py, compiled bytes, or a preset's name.")],
     *,
     workload: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="double11, double11-raw, or a .toml.")
+        str, typer.Option(metavar="NAME|FILE", help="double11, double11-raw, a .toml, or journal:DIR.")
     ] = "double11",
     roster: Annotated[Path | None, typer.Option(metavar="FILE", help="Who works: a .toml.")] = None,
     scale: Annotated[float, typer.Option(min=1e-6, help="So many times the arrivals (and built-in people).")] = 1.0,
@@ -203,6 +203,12 @@ def simulate(
     warmup_s: Annotated[float, typer.Option("--warmup", min=0, help="Seconds played, and not counted.")] = 0.0,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as a page.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
+    since: Annotated[str, typer.Option(metavar="TIME", help="With a journal: what arrived from this time on,")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="until this one.")] = "",
+    tenant: Annotated[str, typer.Option(help="With a journal: whose. Empty: the server's default.")] = "",
+    handle: Annotated[
+        str, typer.Option(metavar="HOW", help="With a journal: handle times as-recorded, or resampled.")
+    ] = "as-recorded",
 ) -> None:
     """Try a policy before the night: the same engine, a virtual clock."""
     from csroute.errors import ConfigError  # noqa: PLC0415
@@ -226,6 +232,7 @@ def simulate(
             warmup_s=warmup_s,
             html=html,
             json_path=json,
+            stretch=simulating.Stretch(since, until, tenant, handle),
         )
     except PolicyError as error:
         raise ConfigError(f"policy: {error}") from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,21 +21,71 @@ from csroute.simulate.report import rendered, to_json
 from csroute.simulate.result import shown
 from csroute.v1 import policy_pb2
 
-__all__ = ["inputs", "simulate", "tune"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Stretch", "inputs", "simulate", "tune"]
 
 
-def inputs(workload: str, roster: Path | None, scale: float) -> tuple[Workload, Roster]:
-    """A built-in workload by name, or a TOML file's; its own people unless a roster's file is given."""
+JOURNAL = "journal:"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What is played of a journal: times as people write them; empty: all there is."""
+
+    since: str = ""
+    until: str = ""
+    tenant: str = ""
+    handle: str = "as-recorded"
+
+
+def inputs(
+    workload: str,
+    roster: Path | None,
+    scale: float,
+    *,
+    stretch: Stretch = Stretch(),
+    policies: Sequence[bytes] = (),
+) -> tuple[Workload, Roster]:
+    """A built-in workload by name, a TOML file's, or `journal:DIR`; its own people unless a roster is given.
+
+    Of a journal's tickets those attributes are read that any of the policies may read.
+    """
     built_in = WORKLOADS.get(workload)
-    if built_in is None and roster is None:
+    if workload.startswith(JOURNAL):
+        what, people = _journal(workload.removeprefix(JOURNAL), stretch, policies)
+    elif built_in is not None:
+        what, people = built_in[0](scale), built_in[1](scale)
+    elif roster is None:
         raise ConfigError(
             f"workload {workload}: give its people with --roster; built in with people: {', '.join(WORKLOADS)}"
         )
-    what = built_in[0](scale) if built_in else load_workload(Path(workload))
+    else:
+        what, people = load_workload(Path(workload)), Roster([])
     if built_in is None and scale != 1.0:
         what = what.scaled(scale)
-    people = load_roster(roster) if roster else built_in[1](scale) if built_in else Roster([])
-    return what, people
+    return what, load_roster(roster) if roster else people
+
+
+def _journal(folder: str, stretch: Stretch, policies: Sequence[bytes]) -> tuple[Workload, Roster]:
+    from csroute.cli.progress import progress  # noqa: PLC0415
+    from csroute.journal import parse_time  # noqa: PLC0415 (reads journals)
+    from csroute.simulate.journal import from_journal  # noqa: PLC0415
+
+    tables = [policy_pb2.CompiledPolicy.FromString(policy) for policy in policies]
+    read = {one.name for table in tables for one in table.attributes}
+    read |= {one.attribute for table in tables for one in table.tables}
+    with progress("replaying the journal") as tell:
+        return from_journal(
+            folder,
+            since_us=parse_time(stretch.since) if stretch.since else 0,
+            until_us=parse_time(stretch.until) if stretch.until else None,
+            tenant=stretch.tenant,
+            handle=stretch.handle,
+            attributes=read or None,
+            tell=tell,
+        )
 
 
 def simulate(
@@ -50,12 +102,14 @@ def simulate(
     warmup_s: float,
     html: Path | None,
     json_path: Path | None,
+    stretch: Stretch = Stretch(),
 ) -> None:
     """Runs, prints, writes."""
     sources = [source(policy, given)]
     if against or against_given:
         sources.append(source(against or policy, against_given))
-    what, people = inputs(workload, roster, scale)
+    policies = [compiled for compiled, _ in sources]
+    what, people = inputs(workload, roster, scale, stretch=stretch, policies=policies)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
