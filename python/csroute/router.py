@@ -35,7 +35,6 @@ and raises the errors of `csroute.errors`. Its clock is real, or virtual: then t
 ['Queued', 'Assigned']
 """
 
-import importlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -46,7 +45,7 @@ from google.protobuf.message import Message
 
 from csroute import _csroute, types
 from csroute.errors import ConfigError, RejectedError, rejection
-from csroute.policy import Duration, Policy, load
+from csroute.policy import Duration, Policy, load, preset
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
 from csroute.types.versions import apply_request, override_request, rollback_request, scene_request
 from csroute.v1 import (
@@ -89,23 +88,13 @@ def policy_bytes(source: PolicySource) -> bytes:
     if path.suffix == ".py":
         return load(path).compile()
     if isinstance(source, str) and source.isidentifier() and not path.exists():
-        return _preset(source).compile()
+        return preset(source).compile()
     try:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"policy {source}: {error.strerror}; give a policy's .py, or a compiled policy's file"
         ) from None
-
-
-def _preset(name: str) -> Policy:
-    try:
-        policy = importlib.import_module(f"csroute.presets.{name}").policy
-    except ModuleNotFoundError:
-        raise ConfigError(f"policy {name}: there is no such file, and no such preset in csroute.presets") from None
-    if not isinstance(policy, Policy):
-        raise ConfigError(f"policy {name}: csroute.presets.{name} holds no policy")
-    return policy
 
 
 class Router:

@@ -194,8 +194,8 @@ impl Engine {
             forgetting,
             self.conditions.due().map(|due| due / 1000),
             self.later.front().map(|later| later.at / 1000),
-            self.tuning.until().map(|until| until / 1000),
             self.owners.due().map(|due| due / 1000),
+            self.tuning.until().map(|until| until / 1000),
         ];
         // The wheel stands still while all is quiet: what it says may be past, and nothing fires before `quiet_until_ms`.
         let next = all.into_iter().flatten().min()?.max(timers.quiet_until_ms);
