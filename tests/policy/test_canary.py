@@ -55,7 +55,7 @@ def test_a_look_is_made_at_each_doubling_alone() -> None:
 
 
 def test_few_are_told_to_be_behind_that_are_not_however_often_one_looks() -> None:
-    """At the worst: exactly the margin behind. 4,000 canaries, up to 11 looks each: at most 1 % are stopped."""
+    """At the worst: exactly the margin behind. 4,000 canaries, up to 11 looks each: 1 % are stopped, ± 3 of its deviations."""
     random = np.random.default_rng(7)
     runs, stopped = 4000, 0
     for _ in range(runs):
@@ -68,7 +68,7 @@ def test_few_are_told_to_be_behind_that_are_not_however_often_one_looks() -> Non
             if judge.judged(seen((ours, size), (theirs, 9 * size))).fate is Fate.BEHIND:
                 stopped += 1
                 break
-    assert stopped <= 0.01 * runs, stopped
+    assert stopped <= 0.0147 * runs, stopped
 
 
 @pytest.mark.parametrize(("behind", "within"), [(0.30, 100), (0.12, 1600)])

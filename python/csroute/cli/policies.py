@@ -1,4 +1,4 @@
-"""`csroute policy`: check, show, diff, try; apply, list, rollback, scene (in `versions.py`), canary (in `trying.py`).
+"""`csroute policy`: check, show, diff, try; apply, list, rollback, scene (`versions.py`); canary, shadow (`trying.py`).
 
 A policy is a file, a preset's name, or a compiled policy's file.
 """
@@ -136,3 +136,4 @@ app.command(name="list")(versions.list_)
 app.command()(versions.rollback)
 app.command()(versions.scene)
 app.command()(trying.canary)
+app.command()(trying.shadow)

@@ -1,4 +1,4 @@
-"""`csroute policy canary`: a candidate for part of the tickets, beside the policy."""
+"""`csroute policy canary` and `shadow`: a candidate for part of the tickets, or for none, beside the policy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from csroute.cli.versions import Server, Tenant, Token, Yes
 from csroute.cli.versions import _client as client_of
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
+    from csroute.shadow import Comparison, Decision, Shadow
     from csroute.types import Canary
 
-__all__ = ["canary"]
+__all__ = ["canary", "shadow"]
 
 _ADDRESS = "127.0.0.1:7700"
 
@@ -104,3 +106,75 @@ def _told(seen: Canary) -> Table:
             f"{side.wait_total_ms / side.answered / 1000:.1f} s" if side.answered else "–",
         )
     return table
+
+
+def shadow(
+    policy: Annotated[str, typer.Argument(metavar="POLICY", help="The candidate.")],
+    *,
+    seconds: Annotated[float, typer.Option("--for", min=1, max=86_400, help="Seconds to look.")] = 60.0,
+    per_second: Annotated[int, typer.Option(min=1, max=1000, help="Tickets looked at in a second, at most.")] = 50,
+    server: Server = _ADDRESS,
+    tenant: Tenant = "",
+    token: Token = "",
+) -> None:
+    """Say what a policy would decide differently for the tickets that come now. Nothing that is live is touched."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    from csroute.router import policy_bytes  # noqa: PLC0415
+    from csroute.shadow import Shadow, follow  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with client_of(server, tenant, token) as client:
+        beside = Shadow(client.version().policy, policy_bytes(policy))
+        with Live(console=console, transient=True, auto_refresh=False) as line:
+            for at in follow(client, beside, seconds=seconds, per_second=per_second):
+                line.update(f"{at.taken:,} compared, {beside.differing:,} differ, {at.dropped:,} dropped", refresh=True)
+    Console().print(_differing(beside, at.dropped))
+
+
+def _differing(beside: Shadow, dropped: int) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from csroute.shadow import KINDS  # noqa: PLC0415
+
+    share = beside.differing / beside.compared if beside.compared else 0.0
+    head = f"{beside.compared:,} tickets compared, {beside.differing:,} differ ({share:.1%}); {dropped:,} were dropped."
+    if not beside.differing:
+        return Text(head)
+    kinds = Table(box=None, pad_edge=False, header_style="dim")
+    kinds.add_column("differs in")
+    kinds.add_column("tickets", justify="right")
+    for kind in KINDS:
+        if beside.counts[kind]:
+            kinds.add_row(kind, f"{beside.counts[kind]:,}")
+    samples = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("for example", "in", "now", "then"):
+        samples.add_column(column)
+    for sample in beside.samples:
+        for kind in sample.kinds:
+            first = sample.ticket if kind == sample.kinds[0] else ""
+            samples.add_row(first, kind, *(Text(said) for said in _sides(sample, kind)))
+    return Group(Text(head), Text(), kinds, Text(), samples)
+
+
+def _sides(sample: Comparison, kind: str) -> tuple[str, str]:
+    def said(side: Decision) -> str:
+        match kind:
+            case "refused":
+                return side.refused or "taken"
+            case "queue":
+                return side.queue
+            case "class":
+                return side.class_path
+            case "needs":
+                return " and ".join(side.needs) + (f", none of {', '.join(side.none_of)}" if side.none_of else "")
+            case "urgency":
+                return f"{side.head_start_ms / 1000:g} s ahead, slope {side.slope_milli / 1000:g}"
+            case "clocks":
+                return ", ".join(f"{name} {ms / 1000:g} s" for name, ms in side.clocks.items()) or "none"
+        return {True: "may take it", False: "may not", None: "–"}[side.able]
+
+    return said(sample.now), said(sample.then)
