@@ -44,6 +44,7 @@ from csroute.types import (
     RouteResult,
     SetPresence,
     Stats,
+    TableSet,
     Ticket,
     TicketPage,
     TicketResult,
@@ -61,6 +62,7 @@ from csroute.types.versions import (
     override_request,
     rollback_request,
     scene_request,
+    table_request,
 )
 from csroute.v1 import admin_pb2, agent_pb2, explain_pb2, stats_pb2, ticket_pb2, version_pb2
 
@@ -452,6 +454,14 @@ class Calls:
             dry_run=dry_run,
         )
         return Ask("PolicyService/Override", request, _one(Installed))
+
+    @both
+    def set_table(
+        self, table: str, facts: Mapping[str, str], *, replace: bool = False, reclassify: bool = False, why: str = ""
+    ) -> Ask[TableSet]:
+        """Fills a table of the hour's facts; an empty value takes a key away, `replace` all keys not named."""
+        request = table_request(table, facts, replace=replace, reclassify=reclassify, why=why)
+        return Ask("PolicyService/SetTable", request, _one(TableSet))
 
 
 def _differences(reply: bytes) -> list[Difference]:

@@ -70,6 +70,11 @@ class PolicyServiceStub:
                 request_serializer=csroute_dot_v1_dot_version__pb2.OverrideRequest.SerializeToString,
                 response_deserializer=csroute_dot_v1_dot_version__pb2.InstallReply.FromString,
                 _registered_method=True)
+        self.SetTable = channel.unary_unary(
+                '/csroute.v1.PolicyService/SetTable',
+                request_serializer=csroute_dot_v1_dot_version__pb2.SetTableRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_version__pb2.SetTableReply.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -125,6 +130,13 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetTable(self, request, context):
+        """Fills a table of the hour's facts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +174,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.Override,
                     request_deserializer=csroute_dot_v1_dot_version__pb2.OverrideRequest.FromString,
                     response_serializer=csroute_dot_v1_dot_version__pb2.InstallReply.SerializeToString,
+            ),
+            'SetTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTable,
+                    request_deserializer=csroute_dot_v1_dot_version__pb2.SetTableRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_version__pb2.SetTableReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +371,33 @@ class PolicyService:
             '/csroute.v1.PolicyService/Override',
             csroute_dot_v1_dot_version__pb2.OverrideRequest.SerializeToString,
             csroute_dot_v1_dot_version__pb2.InstallReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.PolicyService/SetTable',
+            csroute_dot_v1_dot_version__pb2.SetTableRequest.SerializeToString,
+            csroute_dot_v1_dot_version__pb2.SetTableReply.FromString,
             options,
             channel_credentials,
             insecure,

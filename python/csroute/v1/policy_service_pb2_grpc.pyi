@@ -47,6 +47,8 @@ class PolicyServiceStub:
     """Returns to a kept version."""
     Override: _grpc.UnaryUnaryMultiCallable[_version_pb2.OverrideRequest, _version_pb2.InstallReply]
     """Changes something for a while, or ends that."""
+    SetTable: _grpc.UnaryUnaryMultiCallable[_version_pb2.SetTableRequest, _version_pb2.SetTableReply]
+    """Fills a table of the hour's facts."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -67,6 +69,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Returns to a kept version."""
     Override: _aio.UnaryUnaryMultiCallable[_version_pb2.OverrideRequest, _version_pb2.InstallReply]  # type: ignore[assignment]
     """Changes something for a while, or ends that."""
+    SetTable: _aio.UnaryUnaryMultiCallable[_version_pb2.SetTableRequest, _version_pb2.SetTableReply]  # type: ignore[assignment]
+    """Fills a table of the hour's facts."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """For those who answer for the rules. Whatever installs is one journaled command, and a version of its own."""
@@ -126,5 +130,13 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_version_pb2.InstallReply, _abc.Awaitable[_version_pb2.InstallReply]]:
         """Changes something for a while, or ends that."""
+
+    @_abc_1.abstractmethod
+    def SetTable(
+        self,
+        request: _version_pb2.SetTableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_version_pb2.SetTableReply, _abc.Awaitable[_version_pb2.SetTableReply]]:
+        """Fills a table of the hour's facts."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

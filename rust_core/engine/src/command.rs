@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::policy::PolicySpec;
 use crate::{Micros, Millis};
 
@@ -81,6 +83,17 @@ pub enum TransferTo<'a> {
         /// None of these at this level.
         none_of: Vec<SkillLevel<'a>>,
     },
+}
+
+/// What a table is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TableFacts {
+    pub table: SmolStr,
+    /// A value a key; an empty one takes the key away.
+    pub entries: Vec<(SmolStr, SmolStr)>,
+    /// Keys that are not named are taken away too.
+    pub replace: bool,
 }
 
 /// One thing asked. A batch is a list of these under one time.
@@ -181,6 +194,15 @@ pub enum Command<'a> {
         policy: Arc<PolicySpec>,
         reclassify: bool,
     },
+    /// The hour's facts: a table is filled.
+    SetTable {
+        facts: Arc<TableFacts>,
+        reclassify: bool,
+    },
+    /// An install goes on: so many more tickets are classified again; 0: all.
+    Reclassify {
+        tickets_max: u32,
+    },
 }
 
 impl<'a> Command<'a> {
@@ -228,6 +250,6 @@ pub struct Answer {
     pub replayed: bool,
     /// The ticket's state afterwards, for a ticket's command.
     pub state: Option<TicketState>,
-    /// `InstallPolicy`: tickets classified again.
+    /// `InstallPolicy`, `Reclassify`: tickets classified again.
     pub reclassified: u64,
 }

@@ -44,6 +44,7 @@ mod conditions;
 mod crew;
 pub mod event;
 mod explain;
+mod facts;
 mod heap;
 mod image;
 mod install;
@@ -160,6 +161,13 @@ pub struct Engine {
     lined: Vec<u32>,
     /// Policies still to follow by themselves, in time order.
     later: std::collections::VecDeque<policy::Later>,
+    /// The hour's.
+    facts: facts::Facts,
+    caps: facts::Caps,
+    /// An install that still classifies tickets again.
+    sweep: Option<install::Sweep>,
+    /// Tickets that an install classifies again at once; 0: all.
+    slice: u32,
     /// A state is being restored.
     loading: bool,
 
@@ -223,6 +231,10 @@ impl Engine {
             owners: owners::Owners::default(),
             lined: Vec::new(),
             later: std::collections::VecDeque::new(),
+            facts: facts::Facts::default(),
+            caps: facts::Caps::default(),
+            sweep: None,
+            slice: 0,
             loading: false,
             tickets: Slab::default(),
             matches: Slab::default(),
@@ -344,6 +356,8 @@ impl Engine {
             C::Assign { ticket, agent } => self.assign(ticket, agent),
             C::Move { ticket, queue } => self.move_ticket(ticket, queue),
             C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
+            C::SetTable { facts, reclassify } => self.set_table(facts, *reclassify),
+            C::Reclassify { tickets_max } => Ok(self.reclassify_more(*tickets_max)),
         }
     }
 

@@ -68,12 +68,17 @@ impl Engine {
             .content
             .attributes()
             .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli));
-        let Ok(values) = then.read(Some(place), ticket.content.customer(), attributes, true) else {
+        let Ok(values) = then.read(Some(place), ticket.content.customer(), attributes, &self.facts, true) else {
             candidate.unfit += 1;
             return;
         };
         let applied = then.classify(&values, None);
-        let moves = (class.tables.spec.version, class.channel, class.key.applied.clone(), applied);
+        let moves = (
+            class.tables.spec.version,
+            class.channel,
+            class.key.applied.clone(),
+            applied,
+        );
         let changes = match candidate.known.get(&moves) {
             Some(&changes) => changes,
             None => {
@@ -88,7 +93,10 @@ impl Engine {
 
 /// Whether what applies now and what would apply then say different things.
 fn differs(now: &Tables, then: &Tables, channel: &str, applied: &[RuleAt], would: &[RuleAt]) -> bool {
-    fn said<'a>(tables: &'a Tables, applied: &'a [RuleAt]) -> impl Iterator<Item = (&'a str, &'a str, &'a crate::policy::Effects)> {
+    fn said<'a>(
+        tables: &'a Tables,
+        applied: &'a [RuleAt],
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a crate::policy::Effects)> {
         applied.iter().map(|&(layer, rule)| {
             let layer = &tables.spec.layers[layer as usize];
             let rule = &layer.rules[rule as usize];
@@ -98,7 +106,13 @@ fn differs(now: &Tables, then: &Tables, channel: &str, applied: &[RuleAt], would
     let shared = |tables: &Tables| {
         let spec = &tables.spec;
         let cost = tables.channel(channel).map(|channel| channel.cost);
-        (spec.defaults.clone(), spec.clocks.clone(), spec.reserves.clone(), spec.answer_target, cost)
+        (
+            spec.defaults.clone(),
+            spec.clocks.clone(),
+            spec.reserves.clone(),
+            spec.answer_target,
+            cost,
+        )
     };
     !said(now, applied).eq(said(then, would)) || shared(now) != shared(then)
 }

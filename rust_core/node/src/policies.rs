@@ -24,7 +24,7 @@ use crate::versions::{Base, Declared, KeptVersion, Plan, Planned, Standing, Vers
 /// A wish that would be granted.
 pub(crate) struct Granted {
     pub plan: Plan,
-    pub spec: Arc<PolicySpec>,
+    pub spec: PolicySpec,
     pub reply: pb::InstallReply,
 }
 
@@ -134,7 +134,8 @@ impl Versions {
             at_start,
             kept_max: terms.versions_kept,
         };
-        self.worked_out(plan, ended, now).map(|granted| Grant::New(Box::new(granted)))
+        self.worked_out(plan, ended, now)
+            .map(|granted| Grant::New(Box::new(granted)))
     }
 
     fn replayed(&self) -> pb::InstallReply {
@@ -154,8 +155,16 @@ impl Versions {
         let now = self.last();
         let by = self.current().map_or_else(String::new, |current| {
             let told = &current.told;
-            let why = if told.why.is_empty() { String::new() } else { format!(" ({})", told.why) };
-            let cause = told.cause().as_str_name().trim_start_matches("VERSION_CAUSE_").to_lowercase();
+            let why = if told.why.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", told.why)
+            };
+            let cause = told
+                .cause()
+                .as_str_name()
+                .trim_start_matches("VERSION_CAUSE_")
+                .to_lowercase();
             format!(", which came by {cause} from {}{why}", told.by)
         });
         let message = format!(
@@ -182,12 +191,17 @@ impl Versions {
             let mut named = known.iter().filter(|(scene, ..)| scene == name).peekable();
             if named.peek().is_none() {
                 let has: Vec<&str> = known.iter().map(|(name, ..)| name.as_str()).collect();
-                let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
+                let has = if has.is_empty() {
+                    "none".to_owned()
+                } else {
+                    has.join(", ")
+                };
                 let message = format!("the policy has no scene {name:?}: it has {has}");
                 return Err(Rejection::about(Code::SceneUnknown, "scenes", message));
             }
             if named.all(|&(_, _, ends)| ends != 0 && ends <= now) {
-                let message = format!("the scene {name:?} is over: its dates ended; apply a policy that says otherwise");
+                let message =
+                    format!("the scene {name:?} is over: its dates ended; apply a policy that says otherwise");
                 return Err(Rejection::about(Code::OutOfRange, "scenes", message));
             }
         }
@@ -230,7 +244,10 @@ impl Versions {
             );
             return Err(Rejection::about(Code::TooMany, "planned", message));
         }
-        let follow: Vec<_> = later.iter().map(|(at, bytes, reclassify)| (*at, bytes.as_slice(), *reclassify)).collect();
+        let follow: Vec<_> = later
+            .iter()
+            .map(|(at, bytes, reclassify)| (*at, bytes.as_slice(), *reclassify))
+            .collect();
         let mut spec = install(&bytes, &follow)?;
         // As they were asked for, not as they were made of.
         spec.version = version_of(&bytes);
@@ -251,11 +268,7 @@ impl Versions {
             ..pb::InstallReply::default()
         };
         plan.planned = planned;
-        Ok(Granted {
-            plan,
-            spec: Arc::new(spec),
-            reply,
-        })
+        Ok(Granted { plan, spec, reply })
     }
 
     /// A program installs tables as they are, whatever their dates, and says itself what follows.
@@ -335,7 +348,9 @@ fn apply(declared: &mut Declared, hash: u64, given: &pb::CompiledPolicy, now: Mi
         return Err(Rejection::about(Code::OutOfRange, "policy.ends_us", message));
     }
     let dated = from_us > now || until_us != 0;
-    declared.bases.retain(|base| dated && base.from_us <= now && base.hash != hash);
+    declared
+        .bases
+        .retain(|base| dated && base.from_us <= now && base.hash != hash);
     declared.bases.push(Base {
         hash,
         from_us: if from_us > now { round_up(from_us) } else { 0 },
@@ -371,13 +386,25 @@ fn overriding(
         if declared.overrides.len() < before {
             return Ok(());
         }
-        let standing: Vec<String> = declared.overrides.iter().map(|standing| standing.number.to_string()).collect();
-        let standing = if standing.is_empty() { "none does".to_owned() } else { format!("these do: {}", standing.join(", ")) };
+        let standing: Vec<String> = declared
+            .overrides
+            .iter()
+            .map(|standing| standing.number.to_string())
+            .collect();
+        let standing = if standing.is_empty() {
+            "none does".to_owned()
+        } else {
+            format!("these do: {}", standing.join(", "))
+        };
         let message = format!("no override {} stands: {standing}", asked.undo);
         return Err(Rejection::about(Code::VersionUnknown, asked.undo.to_string(), message));
     }
     let until_us = round_up(now.saturating_add(asked.duration_ms * 1000));
-    if let Some(same) = declared.overrides.iter_mut().find(|standing| standing.changes == asked.changes) {
+    if let Some(same) = declared
+        .overrides
+        .iter_mut()
+        .find(|standing| standing.changes == asked.changes)
+    {
         same.until_us = same.until_us.max(until_us);
         asked.why.clone_into(&mut same.why);
         return Ok(());
@@ -422,7 +449,10 @@ fn coming(
         .filter(|standing| !then.overrides.contains(standing))
         .collect();
     let name = tables(bytes)?.name;
-    let mut said: Vec<String> = over.iter().map(|standing| format!("override {} is over", standing.number)).collect();
+    let mut said: Vec<String> = over
+        .iter()
+        .map(|standing| format!("override {} is over", standing.number))
+        .collect();
     if before.base != then.base {
         said.push(format!("{name} is in force"));
     }
@@ -432,13 +462,19 @@ fn coming(
     };
     said.extend(scenes(then, before, "on"));
     said.extend(scenes(before, then, "off"));
-    let cause = if over.is_empty() { Cause::Date } else { Cause::OverrideOver };
+    let cause = if over.is_empty() {
+        Cause::Date
+    } else {
+        Cause::OverrideOver
+    };
     let mut version = KeptVersion {
         reclassify: over.iter().any(|standing| standing.reclassify) || (over.is_empty() && declared.reclassify),
         ..KeptVersion::default()
     };
     version.told = pb::Version {
-        by: over.first().map_or_else(|| first.told.by.clone(), |standing| standing.by.clone()),
+        by: over
+            .first()
+            .map_or_else(|| first.told.by.clone(), |standing| standing.by.clone()),
         why: said.join(", "),
         cause: cause.into(),
         of: over.first().map_or(0, |standing| standing.number),
@@ -461,7 +497,6 @@ impl Granted {
             dry_run: true,
             ..self.reply
         };
-        Ok(Query::preview(Candidate::new(self.spec)?, reply))
+        Ok(Query::preview(Candidate::new(Arc::new(self.spec))?, reply))
     }
 }
-

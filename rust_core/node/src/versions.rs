@@ -192,7 +192,9 @@ impl Versions {
     pub(crate) fn version(&self, number: u64) -> Result<&KeptVersion, Rejection> {
         let number = if number == 0 { self.kept.last } else { number };
         let (first, last) = (self.kept.last + 1 - self.kept.versions.len() as u64, self.kept.last);
-        let at = number.checked_sub(first).and_then(|at| self.kept.versions.get(at as usize));
+        let at = number
+            .checked_sub(first)
+            .and_then(|at| self.kept.versions.get(at as usize));
         at.ok_or_else(|| {
             let message = if last == 0 {
                 "no policy was installed yet: apply one first".to_owned()
@@ -212,10 +214,16 @@ impl Versions {
     }
 
     /// A policy's bytes as they were applied, and its source.
-    pub(crate) fn applied<'a>(&'a self, fresh: &'a [(Vec<u8>, String)], hash: u64) -> Result<(&'a [u8], &'a str), Rejection> {
+    pub(crate) fn applied<'a>(
+        &'a self,
+        fresh: &'a [(Vec<u8>, String)],
+        hash: u64,
+    ) -> Result<(&'a [u8], &'a str), Rejection> {
         match fresh.iter().find(|(bytes, _)| version_of(bytes) == hash) {
             Some((bytes, source)) => Ok((bytes, source)),
-            None => self.kept_tables(hash).map(|tables| (&tables.bytes[..], &tables.source[..])),
+            None => self
+                .kept_tables(hash)
+                .map(|tables| (&tables.bytes[..], &tables.source[..])),
         }
     }
 
@@ -264,7 +272,12 @@ impl Versions {
                 kept.started = plan.version.base;
             }
             plan.version
-        } else if self.kept.planned.first().is_some_and(|planned| planned.told.hash == hash) {
+        } else if self
+            .kept
+            .planned
+            .first()
+            .is_some_and(|planned| planned.told.hash == hash)
+        {
             self.kept.planned.remove(0).version
         } else {
             // From before versions were kept.
@@ -275,15 +288,28 @@ impl Versions {
         let told = &mut version.told;
         (told.number, told.hash, told.installed_us, told.reclassified) = (kept.last, hash, at, reclassified);
         kept.declared.overrides.retain(|standing| standing.until_us > at);
-        kept.declared.bases.retain(|base| base.until_us == 0 || base.until_us > at || base.hash == version.base);
+        kept.declared
+            .bases
+            .retain(|base| base.until_us == 0 || base.until_us > at || base.hash == version.base);
         kept.versions.push(version);
         self.drop_old();
+    }
+
+    /// Tickets that the newest version's install classified again, later.
+    pub(crate) fn moved(&mut self, tickets: u64) {
+        if let Some(newest) = self.kept.versions.last_mut() {
+            newest.told.reclassified += tickets;
+        }
     }
 
     /// What is past the bounds goes, the oldest first.
     fn drop_old(&mut self) {
         let kept = &mut self.kept;
-        let max = if kept.kept_max == 0 { usize::MAX } else { (kept.kept_max as usize).max(KEPT_MIN) };
+        let max = if kept.kept_max == 0 {
+            usize::MAX
+        } else {
+            (kept.kept_max as usize).max(KEPT_MIN)
+        };
         let mut gone = kept.versions.len().saturating_sub(max);
         loop {
             kept.versions.drain(..gone);
@@ -373,7 +399,11 @@ impl KeptTables {
 
 impl Declared {
     /// What stands at a time. `scenes` of a policy: name, start, end.
-    pub(crate) fn standing(&self, at: Micros, scenes: impl Fn(u64) -> Vec<(String, Micros, Micros)>) -> Option<Standing> {
+    pub(crate) fn standing(
+        &self,
+        at: Micros,
+        scenes: impl Fn(u64) -> Vec<(String, Micros, Micros)>,
+    ) -> Option<Standing> {
         let begun = |base: &&Base| base.from_us <= at;
         let holds = self.bases.iter().rev().find(|base| base.holds(at));
         // One that ended with nothing beneath it stays: there is always a policy.

@@ -86,6 +86,9 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
             }))
         })?),
 
+        Method::PolicySetTable => Request::Write(set_table(bytes)?),
+        Method::Reclassify => Request::Write(reclassify(bytes)?),
+
         Method::GetTicket => Request::Read(Query::ticket(check::id("id", Named::read(bytes)?.id)?)),
         Method::Explain => Request::Read(Query::explain(check::id("ticket", Named::read(bytes)?.id)?)),
         Method::GetStats => Request::Read(Query::stats(flag(bytes)?)),
@@ -189,6 +192,14 @@ impl<'a> Write<'a> {
         match self.entries.first().map(|entry| &entry.item) {
             Some(Ok(Item::Plain(Command::InstallPolicy { policy, .. }))) => policy.version,
             _ => 0,
+        }
+    }
+
+    /// The table that is filled.
+    pub(crate) fn table(&self) -> &str {
+        match self.entries.first().map(|entry| &entry.item) {
+            Some(Ok(Item::Plain(Command::SetTable { facts, .. }))) => &facts.table,
+            _ => "",
         }
     }
 
@@ -313,6 +324,27 @@ fn work_open(bytes: &[u8]) -> Check<&str> {
     check::id("session", session)
 }
 
+fn reclassify(bytes: &[u8]) -> Check<Write<'_>> {
+    let mut tickets_max = 0_u32;
+    for field in Reader::new(bytes) {
+        if let (1, value) = field? {
+            tickets_max.merge(value)?;
+        }
+    }
+    let mut write = Write::new(Method::Reclassify);
+    let item = Ok(Item::Plain(Command::Reclassify { tickets_max }));
+    write.entries.push(Entry { item, tag: 0 });
+    Ok(write)
+}
+
+fn set_table(bytes: &[u8]) -> Check<Write<'_>> {
+    let command = policies::set_table(bytes)?;
+    let mut write = Write::new(Method::PolicySetTable);
+    let item = Ok(Item::Plain(command));
+    write.entries.push(Entry { item, tag: 0 });
+    Ok(write)
+}
+
 /// A message whose one field is a switch.
 fn flag(bytes: &[u8]) -> Check<bool> {
     let mut on = false;
@@ -356,6 +388,7 @@ impl Watch {
 /// A policy to install, and those that follow it.
 fn install(message: &message::Install<'_>) -> Check<PolicySpec> {
     let mut spec = readable(message.policy)?;
+    spec.slice = message.slice;
     let mut before = 0;
     check::at_most("later", message.later.more, LATER_MAX)?;
     for (place, later) in message.later.items.iter().enumerate() {

@@ -7,7 +7,9 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _};
 
 use crate::DESCRIPTORS;
+use crate::making::OVERRIDE;
 use crate::pb::csroute::v1 as pb;
+use crate::scenes;
 
 /// Differences told; the others are counted.
 pub const DIFFERENCES_MAX: usize = 1000;
@@ -67,7 +69,11 @@ fn fields<T: Message + PartialEq>(kind: &str, place: &str, old: &T, new: &T, ski
     for field in old.descriptor().fields().filter(|field| !skip.contains(&field.name())) {
         let said = [&old, &new].map(|message| {
             let value = message.get_field(&field);
-            if message.has_field(&field) { value.to_string() } else { String::new() }
+            if message.has_field(&field) {
+                value.to_string()
+            } else {
+                String::new()
+            }
         });
         let [one, other] = said;
         if one != other {
@@ -86,7 +92,10 @@ fn named<T: Message + PartialEq>(
     compare: impl Fn(&str, &T, &T, &mut Differences),
 ) {
     let by_name = |list: &'_ [T]| -> BTreeMap<String, usize> {
-        list.iter().enumerate().map(|(at, item)| (name(item).to_owned(), at)).collect()
+        list.iter()
+            .enumerate()
+            .map(|(at, item)| (name(item).to_owned(), at))
+            .collect()
     };
     let whole = |item: &T| dynamic(kind, item).map_or_else(String::new, |message| message.to_string());
     let (mine, theirs) = (by_name(old), by_name(new));
@@ -101,7 +110,10 @@ fn named<T: Message + PartialEq>(
         out.add(format!("{prefix}{}", name(item)), String::new(), whole(item));
     }
     let order = |list: &[T], other: &BTreeMap<String, usize>| -> Vec<String> {
-        let both = list.iter().map(|item| name(item).to_owned()).filter(|name| other.contains_key(name));
+        let both = list
+            .iter()
+            .map(|item| name(item).to_owned())
+            .filter(|name| other.contains_key(name));
         both.collect()
     };
     let (one, other) = (order(old, &theirs), order(new, &mine));
@@ -123,12 +135,35 @@ fn layer(place: &str, old: &pb::LayerTable, new: &pb::LayerTable, out: &mut Diff
     named("RuleTable", &format!("{place}."), rules, |rule| &rule.name, out, rule);
 }
 
-/// Every difference. None: the same tables, but perhaps for how many cases they met.
+/// The tables with what their scenes and overrides come to made; the scenes of the policy's own stay listed.
+fn as_it_is(tables: &pb::CompiledPolicy) -> pb::CompiledPolicy {
+    let mut now = scenes::switched(tables.clone()).unwrap_or_else(|_| tables.clone());
+    let own = |name: &str| !name.starts_with(OVERRIDE);
+    let listed = tables.scenes.iter().filter(|scene| own(&scene.name));
+    now.scenes = listed.cloned().collect();
+    now.active_scenes = tables.active_scenes.iter().filter(|name| own(name)).cloned().collect();
+    now
+}
+
+/// Every difference in what holds, scenes and overrides made. None: the same, but perhaps for how many cases were met.
 pub fn difference(old: &pb::CompiledPolicy, new: &pb::CompiledPolicy) -> Differences {
+    let (old, new) = (&as_it_is(old), &as_it_is(new));
     let mut out = Differences::default();
     let lists = [
-        "attributes", "channels", "clocks", "layers", "defaults", "tables", "families", "goals", "reserves", "scenes", "caps",
-        "cases", "skills", "format",
+        "attributes",
+        "channels",
+        "clocks",
+        "layers",
+        "defaults",
+        "tables",
+        "families",
+        "goals",
+        "reserves",
+        "scenes",
+        "caps",
+        "cases",
+        "skills",
+        "format",
     ];
     fields("CompiledPolicy", "policy", old, new, &lists, &mut out);
     macro_rules! lists {
@@ -154,8 +189,15 @@ pub fn difference(old: &pb::CompiledPolicy, new: &pb::CompiledPolicy) -> Differe
     let defaults = |tables: &pb::CompiledPolicy| tables.defaults.clone().unwrap_or_else(|| none.clone());
     fields("Effects", "defaults", &defaults(old), &defaults(new), &[], &mut out);
     let scenes = (old.scenes.as_slice(), new.scenes.as_slice());
-    named("SceneTable", "scene ", scenes, |scene| &scene.name, &mut out, |place, old, new, out| {
-        fields("SceneTable", place, old, new, &[], out);
-    });
+    named(
+        "SceneTable",
+        "scene ",
+        scenes,
+        |scene| &scene.name,
+        &mut out,
+        |place, old, new, out| {
+            fields("SceneTable", place, old, new, &[], out);
+        },
+    );
     out
 }

@@ -17,7 +17,7 @@ use crate::pb::csroute::v1::override_change::{Change, HeadStart, Reserve, Skill,
 use crate::scenes::{self, effects_of};
 
 /// What an override's scene is called, before its number: no scene of a policy can have a space in its name.
-const OVERRIDE: &str = "override ";
+pub(crate) const OVERRIDE: &str = "override ";
 /// Names that a rejection lists.
 const NAMES_SAID: usize = 20;
 
@@ -40,7 +40,11 @@ pub fn made(compiled: &[u8], scenes: &[String], overrides: &[(u64, &[pb::Overrid
     let mut tables = tables(compiled)?;
     let known: Vec<String> = tables.scenes.iter().map(|scene| scene.name.clone()).collect();
     if let Some(name) = scenes.iter().find(|name| !known.contains(name)) {
-        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let has = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         let message = format!("{} has no scene {name:?}: it has {has}", tables.name);
         return Err(Rejection::about(Code::SceneUnknown, "scenes", message));
     }
@@ -127,8 +131,9 @@ fn unknown(field: &str, what: &str, name: &str, known: Vec<String>) -> Rejection
     Rejection::about(Code::UnknownValue, field, message)
 }
 
-/// A rule by `Layer.rule`, by its own name where one alone has it; a layer's rules by the layer's.
-fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
+/// A rule by `Layer.rule`, or by its own name where one alone has it, or one alone of those already gives what is to be
+/// changed (`gives`); a layer's rules by the layer's.
+fn rules(tables: &pb::CompiledPolicy, name: &str, gives: fn(&pb::Effects) -> bool) -> Check<Vec<Place>> {
     let all = || {
         tables.layers.iter().enumerate().flat_map(|(at, layer)| {
             let rules = layer.rules.iter().enumerate();
@@ -136,7 +141,9 @@ fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
         })
     };
     if let Some(at) = tables.layers.iter().position(|layer| layer.name == name) {
-        return Ok((0..tables.layers[at].rules.len()).map(|rule| Some((at, rule))).collect());
+        return Ok((0..tables.layers[at].rules.len())
+            .map(|rule| Some((at, rule)))
+            .collect());
     }
     let found: Vec<_> = all()
         .filter(|(_, _, layer, rule)| rule.name == name || format!("{}.{}", layer.name, rule.name) == name)
@@ -147,9 +154,20 @@ fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
             .map(|(_, _, layer, rule)| format!("{}.{}", layer.name, rule.name))
             .collect()
     };
-    match found.as_slice() {
+    let given = |rule: &pb::RuleTable| rule.effects.as_ref().is_some_and(gives);
+    let giving: Vec<_> = found.iter().copied().filter(|(.., rule)| given(rule)).collect();
+    match if giving.len() == 1 {
+        giving.as_slice()
+    } else {
+        found.as_slice()
+    } {
         [(layer, rule, ..)] => Ok(vec![Some((*layer, *rule))]),
-        [] => Err(unknown("rule", "rule or layer", name, whole(&all().collect::<Vec<_>>()))),
+        [] => Err(unknown(
+            "rule",
+            "rule or layer",
+            name,
+            whole(&all().collect::<Vec<_>>()),
+        )),
         several => {
             let message = format!("{name:?} is several rules: say which of {}", whole(several).join(", "));
             Err(Rejection::about(Code::UnknownValue, "rule", message))
@@ -158,7 +176,8 @@ fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
 }
 
 fn head_start(work: &mut Work, change: &HeadStart) -> Check<()> {
-    for place in rules(&work.now, &change.rule).map_err(|no| within("head_start", no))? {
+    let gives = |effects: &pb::Effects| effects.head_start_ms != 0 || effects.by_deadline.is_some();
+    for place in rules(&work.now, &change.rule, gives).map_err(|no| within("head_start", no))? {
         let effects = work.effects(place, "head_start");
         if change.relative {
             effects.head_start_ms = effects.head_start_ms.saturating_add(change.head_start_ms);
@@ -171,7 +190,8 @@ fn head_start(work: &mut Work, change: &HeadStart) -> Check<()> {
 }
 
 fn step(work: &mut Work, change: &Step) -> Check<()> {
-    let places = rules(&work.now, &change.rule).map_err(|no| within("step", no))?;
+    let gives = |effects: &pb::Effects| !effects.steps.is_empty();
+    let places = rules(&work.now, &change.rule, gives).map_err(|no| within("step", no))?;
     let [place] = places[..] else {
         let message = format!("{:?} is a layer: a step is one rule's", change.rule);
         return Err(Rejection::about(Code::UnknownValue, "step.rule", message));
@@ -181,7 +201,10 @@ fn step(work: &mut Work, change: &Step) -> Check<()> {
     }
     let effects = work.effects(place, "steps");
     let steps = effects.steps.len();
-    let Some(step) = (change.step as usize).checked_sub(1).and_then(|at| effects.steps.get_mut(at)) else {
+    let Some(step) = (change.step as usize)
+        .checked_sub(1)
+        .and_then(|at| effects.steps.get_mut(at))
+    else {
         let message = format!("{} has {steps} steps, from 1", change.rule);
         return Err(Rejection::about(Code::OutOfRange, "step.step", message));
     };
@@ -194,13 +217,26 @@ fn step(work: &mut Work, change: &Step) -> Check<()> {
 
 fn reserve(tables: &mut pb::CompiledPolicy, work: &mut Work, change: &Reserve) -> Check<()> {
     let known = || tables.reserves.iter().map(|reserve| reserve.name.clone()).collect();
-    let Some(at) = tables.reserves.iter().position(|reserve| reserve.name == change.reserve) else {
+    let Some(at) = tables
+        .reserves
+        .iter()
+        .position(|reserve| reserve.name == change.reserve)
+    else {
         return Err(unknown("reserve.reserve", "reserve", &change.reserve, known()));
     };
-    let (over, until) = if change.released { (1, 0) } else { (WAITING_MAX, WAITING_MAX - 1) };
+    let (over, until) = if change.released {
+        (1, 0)
+    } else {
+        (WAITING_MAX, WAITING_MAX - 1)
+    };
     let of = tables.reserves[at].open.take().unwrap_or_default().of;
     let measure = pb::queue_condition::Measure::Length.into();
-    tables.reserves[at].open = Some(pb::QueueCondition { measure, over, until, of });
+    tables.reserves[at].open = Some(pb::QueueCondition {
+        measure,
+        over,
+        until,
+        of,
+    });
     work.now.reserves.clone_from(&tables.reserves);
     Ok(())
 }
@@ -209,7 +245,10 @@ fn reserve(tables: &mut pb::CompiledPolicy, work: &mut Work, change: &Reserve) -
 fn skill(work: &mut Work, change: &Skill) -> Check<()> {
     let known = |name: &str| {
         let family = name.split_once('[').map(|(family, _)| format!("{family}[*]"));
-        work.now.skills.iter().any(|skill| skill == name || Some(skill) == family.as_ref())
+        work.now
+            .skills
+            .iter()
+            .any(|skill| skill == name || Some(skill) == family.as_ref())
     };
     for (field, name) in [("skill.group", &change.group), ("skill.may", &change.may)] {
         if !known(name) {
@@ -224,7 +263,10 @@ fn skill(work: &mut Work, change: &Skill) -> Check<()> {
     let widen = |needs: &mut pb::NeedsTable| {
         let mut widened = false;
         for group in &mut needs.groups {
-            let asked = group.any_of.iter().any(|need| need.attribute.is_empty() && need.skill == change.may);
+            let asked = group
+                .any_of
+                .iter()
+                .any(|need| need.attribute.is_empty() && need.skill == change.may);
             if asked && !group.any_of.contains(&more) {
                 group.any_of.push(more.clone());
                 widened = true;
@@ -244,14 +286,21 @@ fn skill(work: &mut Work, change: &Skill) -> Check<()> {
             fields.push("needs");
         }
         // Each, not the first alone.
-        let widened = |all: &mut dyn Iterator<Item = &mut pb::NeedsTable>| all.filter_map(|needs| widen(needs).then_some(())).count() > 0;
+        let widened = |all: &mut dyn Iterator<Item = &mut pb::NeedsTable>| {
+            all.filter_map(|needs| widen(needs).then_some(())).count() > 0
+        };
         if widened(&mut effects.steps.iter_mut().filter_map(|step| step.needs.as_mut())) {
             fields.push("steps");
         }
         if widened(&mut effects.overlays.iter_mut().filter_map(|overlay| overlay.needs.as_mut())) {
             fields.push("overlays");
         }
-        if widened(&mut effects.affinity.iter_mut().filter_map(|affinity| affinity.needs.as_mut())) {
+        if widened(
+            &mut effects
+                .affinity
+                .iter_mut()
+                .filter_map(|affinity| affinity.needs.as_mut()),
+        ) {
             fields.push("affinity");
         }
         for field in fields {
@@ -262,6 +311,9 @@ fn skill(work: &mut Work, change: &Skill) -> Check<()> {
     if asked {
         return Ok(());
     }
-    let message = format!("nothing asks for {} that {} does not serve already", change.may, change.group);
+    let message = format!(
+        "nothing asks for {} that {} does not serve already",
+        change.may, change.group
+    );
     Err(Rejection::about(Code::UnknownValue, "skill.may", message))
 }

@@ -131,6 +131,7 @@ methods! {
     PolicyScene = 305, "/csroute.v1.PolicyService/ActivateScene", Unary, Policy;
     PolicyRollback = 306, "/csroute.v1.PolicyService/Rollback", Unary, Policy;
     PolicyOverride = 307, "/csroute.v1.PolicyService/Override", Unary, Policy;
+    PolicySetTable = 308, "/csroute.v1.PolicyService/SetTable", Unary, Write;
 
     /// `InstallPolicyRequest` → `InstallPolicyReply`.
     InstallPolicy = 1000, "internal/InstallPolicy", Internal, Write;
@@ -148,6 +149,8 @@ methods! {
     WorkNext = 1006, "internal/WorkNext", Internal, Node;
     /// Handle → nothing.
     WorkClose = 1007, "internal/WorkClose", Internal, Node;
+    /// `ReclassifyRequest` → `ReclassifyReply`.
+    Reclassify = 1008, "internal/Reclassify", Internal, Write;
 }
 
 impl Method {
