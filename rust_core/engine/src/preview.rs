@@ -79,13 +79,12 @@ impl Engine {
             class.key.applied.clone(),
             applied,
         );
-        let changes = match candidate.known.get(&moves) {
-            Some(&changes) => changes,
-            None => {
-                let changes = differs(&class.tables, then, channel, &moves.2, &moves.3);
-                candidate.known.insert(moves, changes);
-                changes
-            }
+        let changes = if let Some(&changes) = candidate.known.get(&moves) {
+            changes
+        } else {
+            let changes = differs(&class.tables, then, channel, &moves.2, &moves.3);
+            candidate.known.insert(moves, changes);
+            changes
         };
         candidate.changed += u64::from(changes);
     }
