@@ -47,7 +47,7 @@ from csroute import _csroute, types
 from csroute.errors import ConfigError, RejectedError, rejection
 from csroute.policy import Duration, Policy, load, preset
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
-from csroute.types.versions import apply_request, override_request, rollback_request, scene_request
+from csroute.types.versions import apply_request, override_request, rollback_request, scene_request, table_request
 from csroute.v1 import (
     admin_pb2,
     agent_pb2,
@@ -120,6 +120,7 @@ class Router:
         self._core = _csroute.Core()
         self._methods = {path.rsplit("/", 1)[1]: number for number, path, _ in _csroute.methods()}
         self._virtual = clock == "virtual"
+        self._follows = False
         self._now_us = _unix_us(start) if self._virtual else time.time_ns() // 1000
         if policy is not None:
             self.install(policy)
@@ -408,8 +409,35 @@ class Router:
         )
         return self._installed("Override", request)
 
+    def set_table(
+        self, table: str, facts: Mapping[str, str], *, replace: bool = False, reclassify: bool = False, why: str = ""
+    ) -> types.TableSet:
+        """Fills a table of the hour's facts; an empty value takes a key away, `replace` all keys not named."""
+        request = table_request(table, facts, replace=replace, reclassify=reclassify, why=why)
+        reply = self._call("SetTable", request, version_pb2.SetTableReply)
+        reply.reclassified += self._reclassify()
+        reply.left = 0
+        return types.TableSet.from_wire(reply)
+
     def _installed(self, name: str, request: Message) -> types.Installed:
-        return types.Installed.from_wire(self._call(name, request, version_pb2.InstallReply))
+        reply = self._call(name, request, version_pb2.InstallReply)
+        self._follows = self._follows or bool(reply.planned)
+        reply.version.reclassified += self._reclassify()
+        reply.left = 0
+        return types.Installed.from_wire(reply)
+
+    def _reclassify(self) -> int:
+        """A server does this between calls, a few ms at a time; here nobody else waits."""
+        number, changed = self._methods["Reclassify"], 0
+        while True:
+            try:
+                data = self._core.call(number, _TENANT, _CALLER, b"", self._now_us)
+            except _csroute.Rejected as no:
+                raise rejection(no.status) from None
+            reply = policy_pb2.ReclassifyReply.FromString(data)
+            changed += reply.reclassified
+            if not reply.left:
+                return changed
 
     # --- figures -------------------------------------------------------------------------------------------------
 
@@ -456,7 +484,7 @@ class Router:
 
     def stop_canary(self, *, reclassify: bool = True) -> ActionResult:
         """No more tickets for the canary; with `reclassify` those of its that wait go back to the policy."""
-        return self._action("Canary", canary_pb2.CanaryRequest(stop=True, reclassify=reclassify))
+        return self._action("StopCanary", canary_pb2.StopCanaryRequest(reclassify=reclassify))
 
     def canary(self) -> types.Canary:
         """The canary that is on, and what came of both sides."""
@@ -563,6 +591,8 @@ class Router:
                 raise rejection(no.status) from None
             fired += some
         self._now_us = until_us
+        if self._follows and fired:
+            self._reclassify()
         return fired
 
 

@@ -141,6 +141,8 @@ def done(found: Installed) -> RenderableType:
     assert found.version is not None  # noqa: S101 - every install names it
     version = found.version
     moved = f"{version.reclassified:,} tickets changed their class"
+    if found.left:
+        moved += f" so far, {found.left:,} at most are still looked at"
     told = f"version {version.number} is in force ({version.hash:016x}); {moved}"
     parts: list[RenderableType] = [Text(told, style="green"), *_planned(found)]
     standing = version.cause.name == "OVERRIDE" and not version.of

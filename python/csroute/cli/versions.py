@@ -1,4 +1,4 @@
-"""`csroute policy apply | list | rollback | scene` and `csroute override`: the policy of a running server.
+"""`csroute policy apply | list | rollback | scene | table` and `csroute override`: the policy of a running server.
 
 Whatever installs is previewed, asked about, and sent with the version that the preview saw: who comes second hears it.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from csroute.client import Client
     from csroute.types import Installed
 
-__all__ = ["apply", "list_", "override", "rollback", "scene"]
+__all__ = ["apply", "list_", "override", "rollback", "scene", "table"]
 
 Server = Annotated[str, typer.Option(metavar="ADDR", help="The server.")]
 Tenant = Annotated[str, typer.Option(help="Whose policy. Empty: the server's default.")]
@@ -71,10 +71,17 @@ def _done(client: Client, ask: Callable[[int, bool], Installed], *, dry_run: boo
     console.print(preview(would, before, what))
     if dry_run:
         return
-    if not yes and not typer.confirm("Do it?"):
-        typer.echo("nothing was done", err=True)
+    if not yes and not _agreed():
+        typer.echo("nothing was done; --yes does not ask", err=True)
         raise typer.Exit(1)
     console.print(done(ask(before.current, False)))
+
+
+def _agreed() -> bool:
+    try:
+        return typer.confirm("Do it?")
+    except typer.Abort:  # nobody is there to say
+        return False
 
 
 def apply(
@@ -178,6 +185,32 @@ def scene(
             return client.activate_scenes(on or (), why=why, expected=expected, reclassify=reclassify, dry_run=trying)
 
         _done(client, ask, dry_run=dry_run, yes=yes)
+
+
+def table(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="A table of the hour's facts.")],
+    facts: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="KEY= takes a key away.")],
+    *,
+    replace: Annotated[bool, typer.Option("--replace", help="Keys that are not named are taken away too.")] = False,
+    why: Why = "",
+    reclassify: Reclassify = True,
+    server: Server = _ADDRESS,
+    tenant: Tenant = "",
+    token: Token = "",
+) -> None:
+    """Fill a table of the hour's facts: csroute policy table segment acme=gold globex="""
+    from csroute.errors import ConfigError  # noqa: PLC0415
+
+    pairs = [fact.rpartition("=") for fact in facts]
+    if wrong := [fact for fact, (key, _, _) in zip(facts, pairs, strict=True) if not key]:
+        raise ConfigError(f"{wrong[0]!r} is no KEY=VALUE")
+    with _client(server, tenant, token) as client:
+        said = {key: value for key, _, value in pairs}
+        done = client.set_table(name, said, replace=replace, reclassify=reclassify, why=why)
+    moved = f"{done.reclassified:,} tickets changed their class" + (
+        f", {done.left:,} are still looked at" * bool(done.left)
+    )
+    typer.echo("it said so already" if done.replayed else f"{name} has {done.keys:,} keys; {moved}")
 
 
 def override(

@@ -49,6 +49,7 @@ from csroute.types import (
     RuleTuning,
     SetPresence,
     Stats,
+    TableSet,
     Ticket,
     TicketPage,
     TicketResult,
@@ -66,6 +67,7 @@ from csroute.types.versions import (
     override_request,
     rollback_request,
     scene_request,
+    table_request,
 )
 from csroute.v1 import admin_pb2, agent_pb2, canary_pb2, explain_pb2, live_pb2, stats_pb2, ticket_pb2, version_pb2
 
@@ -390,8 +392,8 @@ class Calls:
     @both
     def stop_canary(self, *, reclassify: bool = True) -> Ask[ActionResult]:
         """No more tickets for the canary; with `reclassify` those of its that wait go back to the policy."""
-        request = canary_pb2.CanaryRequest(stop=True, reclassify=reclassify)
-        return Ask("PolicyService/Canary", request, _one(ActionResult))
+        request = canary_pb2.StopCanaryRequest(reclassify=reclassify)
+        return Ask("PolicyService/StopCanary", request, _one(ActionResult))
 
     @both
     def canary(self) -> Ask[Canary]:
@@ -513,6 +515,14 @@ class Calls:
             dry_run=dry_run,
         )
         return Ask("PolicyService/Override", request, _one(Installed))
+
+    @both
+    def set_table(
+        self, table: str, facts: Mapping[str, str], *, replace: bool = False, reclassify: bool = False, why: str = ""
+    ) -> Ask[TableSet]:
+        """Fills a table of the hour's facts; an empty value takes a key away, `replace` all keys not named."""
+        request = table_request(table, facts, replace=replace, reclassify=reclassify, why=why)
+        return Ask("PolicyService/SetTable", request, _one(TableSet))
 
 
 def _differences(reply: bytes) -> list[Difference]:

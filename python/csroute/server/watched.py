@@ -67,7 +67,7 @@ class CanaryWatch:
         verdict = judge.judged(seen)
         if verdict.fate is not Fate.BEHIND:
             return
-        request = canary_pb2.CanaryRequest(stop=True, reclassify=True)
-        await self._ask("/csroute.v1.PolicyService/Canary", tenant, request.SerializeToString())
+        request = canary_pb2.StopCanaryRequest(reclassify=True)
+        await self._ask("/csroute.v1.PolicyService/StopCanary", tenant, request.SerializeToString())
         version = seen.canary.policy_version if seen.canary is not None else 0
         self._log.error("canary_stopped", tenant=tenant, version=f"{version:016x}", reason=str(verdict))

@@ -5,7 +5,7 @@
 'Rank.vip'
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = [
     "ShiftReserve",
     "ShiftSkill",
     "ShiftStep",
+    "TableSet",
     "Version",
     "VersionCause",
     "VersionPage",
@@ -33,6 +34,7 @@ __all__ = [
     "override_request",
     "rollback_request",
     "scene_request",
+    "table_request",
 ]
 
 
@@ -164,7 +166,7 @@ class Installed(Mirror[version_pb2.InstallReply]):
     """What an apply, a scene, a rollback or an override came to; of a dry run: would come to.
 
     `waiting`, `changed`, `unfit`: a dry run's count of tickets that wait, that would change their class, and that have
-    no place in the policy. `replayed`: it is in force already.
+    no place in the policy. `replayed`: it is in force already. `left`: tickets still to be classified again, at most.
     """
 
     version: Version | None
@@ -178,6 +180,7 @@ class Installed(Mirror[version_pb2.InstallReply]):
     dry_run: bool
     replayed: bool
     sequence: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,25 @@ class VersionTables(Mirror[version_pb2.GetVersionReply]):
     version: Version | None
     policy: bytes
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableSet(Mirror[version_pb2.SetTableReply]):
+    """What a table's change came to. `left`: tickets still to be classified again, at most."""
+
+    keys: int
+    replayed: bool
+    reclassified: int
+    left: int
+    sequence: int
+
+
+def table_request(
+    table: str, facts: Mapping[str, str], *, replace: bool = False, reclassify: bool = False, why: str = ""
+) -> version_pb2.SetTableRequest:
+    """The message that fills a table."""
+    entries = [version_pb2.TableEntry(key=key, value=value) for key, value in facts.items()]
+    return version_pb2.SetTableRequest(table=table, entries=entries, replace=replace, reclassify=reclassify, why=why)
 
 
 def _terms(why: str, expected: int | None, reclassify: bool, dry_run: bool) -> dict[str, Any]:

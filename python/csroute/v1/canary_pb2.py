@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63sroute/v1/canary.proto\x12\ncsroute.v1\"\xac\x01\n\rCanaryRequest\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\x12\x13\n\x0bshare_milli\x18\x02 \x01(\r\x12\x19\n\x0cmargin_milli\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0b\x65rror_milli\x18\x04 \x01(\r\x12\x13\n\x0btickets_min\x18\x05 \x01(\r\x12\x0c\n\x04stop\x18\x06 \x01(\x08\x12\x12\n\nreclassify\x18\x07 \x01(\x08\x42\x0f\n\r_margin_milli\"\x12\n\x10GetCanaryRequest\"\xab\x01\n\nCanarySide\x12\x16\n\x0epolicy_version\x18\x01 \x01(\x06\x12\x0f\n\x07\x61rrived\x18\x02 \x01(\x04\x12\x10\n\x08\x61nswered\x18\x03 \x01(\x04\x12\x0b\n\x03met\x18\x04 \x01(\x04\x12\x11\n\tabandoned\x18\x05 \x01(\x04\x12\x17\n\x0fshort_abandoned\x18\x06 \x01(\x04\x12\x12\n\noverflowed\x18\x07 \x01(\x04\x12\x15\n\rwait_total_ms\x18\x08 \x01(\x03\"\xd3\x01\n\x0eGetCanaryReply\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x13\n\x0bshare_milli\x18\x02 \x01(\r\x12\x14\n\x0cmargin_milli\x18\x03 \x01(\r\x12\x13\n\x0b\x65rror_milli\x18\x04 \x01(\r\x12\x13\n\x0btickets_min\x18\x05 \x01(\r\x12\x10\n\x08since_us\x18\x06 \x01(\x03\x12&\n\x06stable\x18\x07 \x01(\x0b\x32\x16.csroute.v1.CanarySide\x12&\n\x06\x63\x61nary\x18\x08 \x01(\x0b\x32\x16.csroute.v1.CanarySideB\'\n\rio.csroute.v1P\x01Z\x14\x63sroute/v1;csroutev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63sroute/v1/canary.proto\x12\ncsroute.v1\"\x8a\x01\n\rCanaryRequest\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\x12\x13\n\x0bshare_milli\x18\x02 \x01(\r\x12\x19\n\x0cmargin_milli\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0b\x65rror_milli\x18\x04 \x01(\r\x12\x13\n\x0btickets_min\x18\x05 \x01(\rB\x0f\n\r_margin_milli\"\'\n\x11StopCanaryRequest\x12\x12\n\nreclassify\x18\x01 \x01(\x08\"\x12\n\x10GetCanaryRequest\"\xab\x01\n\nCanarySide\x12\x16\n\x0epolicy_version\x18\x01 \x01(\x06\x12\x0f\n\x07\x61rrived\x18\x02 \x01(\x04\x12\x10\n\x08\x61nswered\x18\x03 \x01(\x04\x12\x0b\n\x03met\x18\x04 \x01(\x04\x12\x11\n\tabandoned\x18\x05 \x01(\x04\x12\x17\n\x0fshort_abandoned\x18\x06 \x01(\x04\x12\x12\n\noverflowed\x18\x07 \x01(\x04\x12\x15\n\rwait_total_ms\x18\x08 \x01(\x03\"\xd3\x01\n\x0eGetCanaryReply\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x13\n\x0bshare_milli\x18\x02 \x01(\r\x12\x14\n\x0cmargin_milli\x18\x03 \x01(\r\x12\x13\n\x0b\x65rror_milli\x18\x04 \x01(\r\x12\x13\n\x0btickets_min\x18\x05 \x01(\r\x12\x10\n\x08since_us\x18\x06 \x01(\x03\x12&\n\x06stable\x18\x07 \x01(\x0b\x32\x16.csroute.v1.CanarySide\x12&\n\x06\x63\x61nary\x18\x08 \x01(\x0b\x32\x16.csroute.v1.CanarySideB\'\n\rio.csroute.v1P\x01Z\x14\x63sroute/v1;csroutev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.csroute.v1P\001Z\024csroute/v1;csroutev1'
   _globals['_CANARYREQUEST']._serialized_start=40
-  _globals['_CANARYREQUEST']._serialized_end=212
-  _globals['_GETCANARYREQUEST']._serialized_start=214
-  _globals['_GETCANARYREQUEST']._serialized_end=232
-  _globals['_CANARYSIDE']._serialized_start=235
-  _globals['_CANARYSIDE']._serialized_end=406
-  _globals['_GETCANARYREPLY']._serialized_start=409
-  _globals['_GETCANARYREPLY']._serialized_end=620
+  _globals['_CANARYREQUEST']._serialized_end=178
+  _globals['_STOPCANARYREQUEST']._serialized_start=180
+  _globals['_STOPCANARYREQUEST']._serialized_end=219
+  _globals['_GETCANARYREQUEST']._serialized_start=221
+  _globals['_GETCANARYREQUEST']._serialized_end=239
+  _globals['_CANARYSIDE']._serialized_start=242
+  _globals['_CANARYSIDE']._serialized_end=413
+  _globals['_GETCANARYREPLY']._serialized_start=416
+  _globals['_GETCANARYREPLY']._serialized_end=627
 # @@protoc_insertion_point(module_scope)

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CanaryRequest(_message.Message):
-    """Begins a canary, or stops the one that is on. Whatever is installed ends it too."""
+    """Begins a canary. Whatever is installed ends it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -27,8 +27,6 @@ class CanaryRequest(_message.Message):
     MARGIN_MILLI_FIELD_NUMBER: _builtins.int
     ERROR_MILLI_FIELD_NUMBER: _builtins.int
     TICKETS_MIN_FIELD_NUMBER: _builtins.int
-    STOP_FIELD_NUMBER: _builtins.int
-    RECLASSIFY_FIELD_NUMBER: _builtins.int
     policy: _builtins.bytes
     """A CompiledPolicy's bytes; its channels are those of the policy that is installed."""
     share_milli: _builtins.int
@@ -41,10 +39,6 @@ class CanaryRequest(_message.Message):
     """The chance, thousandths, that this is said of one that is not; over all looks. 1..500; 0: 10."""
     tickets_min: _builtins.int
     """Tickets of either side that count before the first look; 10..1000000; 0: 100."""
-    stop: _builtins.bool
-    """Stops the one that is on: no more tickets for it."""
-    reclassify: _builtins.bool
-    """With stop: those of its tickets that wait go back to the policy, and keep their seniority."""
     def __init__(
         self,
         *,
@@ -53,18 +47,38 @@ class CanaryRequest(_message.Message):
         margin_milli: _builtins.int | None = ...,
         error_milli: _builtins.int = ...,
         tickets_min: _builtins.int = ...,
-        stop: _builtins.bool = ...,
-        reclassify: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_margin_milli", b"_margin_milli", "margin_milli", b"margin_milli"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin_milli", b"_margin_milli", "error_milli", b"error_milli", "margin_milli", b"margin_milli", "policy", b"policy", "reclassify", b"reclassify", "share_milli", b"share_milli", "stop", b"stop", "tickets_min", b"tickets_min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin_milli", b"_margin_milli", "error_milli", b"error_milli", "margin_milli", b"margin_milli", "policy", b"policy", "share_milli", b"share_milli", "tickets_min", b"tickets_min"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__margin_milli: _TypeAlias = _typing.Literal["margin_milli"]  # noqa: Y015
     _WhichOneofArgType__margin_milli: _TypeAlias = _typing.Literal["_margin_milli", b"_margin_milli"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__margin_milli) -> _WhichOneofReturnType__margin_milli | None: ...
 
 Global___CanaryRequest: _TypeAlias = CanaryRequest  # noqa: Y015
+
+@_typing.final
+class StopCanaryRequest(_message.Message):
+    """No more tickets for the canary that is on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECLASSIFY_FIELD_NUMBER: _builtins.int
+    reclassify: _builtins.bool
+    """Those of its tickets that wait go back to the policy, and keep their seniority; else they keep their class."""
+    def __init__(
+        self,
+        *,
+        reclassify: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reclassify", b"reclassify"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopCanaryRequest: _TypeAlias = StopCanaryRequest  # noqa: Y015
 
 @_typing.final
 class GetCanaryRequest(_message.Message):

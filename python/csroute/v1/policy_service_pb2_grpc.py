@@ -72,9 +72,19 @@ class PolicyServiceStub:
                 request_serializer=csroute_dot_v1_dot_version__pb2.OverrideRequest.SerializeToString,
                 response_deserializer=csroute_dot_v1_dot_version__pb2.InstallReply.FromString,
                 _registered_method=True)
+        self.SetTable = channel.unary_unary(
+                '/csroute.v1.PolicyService/SetTable',
+                request_serializer=csroute_dot_v1_dot_version__pb2.SetTableRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_version__pb2.SetTableReply.FromString,
+                _registered_method=True)
         self.Canary = channel.unary_unary(
                 '/csroute.v1.PolicyService/Canary',
                 request_serializer=csroute_dot_v1_dot_canary__pb2.CanaryRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
+                _registered_method=True)
+        self.StopCanary = channel.unary_unary(
+                '/csroute.v1.PolicyService/StopCanary',
+                request_serializer=csroute_dot_v1_dot_canary__pb2.StopCanaryRequest.SerializeToString,
                 response_deserializer=csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
                 _registered_method=True)
         self.GetCanary = channel.unary_unary(
@@ -137,8 +147,22 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetTable(self, request, context):
+        """Fills a table of the hour's facts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Canary(self, request, context):
-        """Tries a candidate on part of the tickets, or ends that.
+        """Tries a candidate on part of the tickets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopCanary(self, request, context):
+        """Ends that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,9 +213,19 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=csroute_dot_v1_dot_version__pb2.OverrideRequest.FromString,
                     response_serializer=csroute_dot_v1_dot_version__pb2.InstallReply.SerializeToString,
             ),
+            'SetTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTable,
+                    request_deserializer=csroute_dot_v1_dot_version__pb2.SetTableRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_version__pb2.SetTableReply.SerializeToString,
+            ),
             'Canary': grpc.unary_unary_rpc_method_handler(
                     servicer.Canary,
                     request_deserializer=csroute_dot_v1_dot_canary__pb2.CanaryRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_agent__pb2.ActionReply.SerializeToString,
+            ),
+            'StopCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopCanary,
+                    request_deserializer=csroute_dot_v1_dot_canary__pb2.StopCanaryRequest.FromString,
                     response_serializer=csroute_dot_v1_dot_agent__pb2.ActionReply.SerializeToString,
             ),
             'GetCanary': grpc.unary_unary_rpc_method_handler(
@@ -401,6 +435,33 @@ class PolicyService:
             _registered_method=True)
 
     @staticmethod
+    def SetTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.PolicyService/SetTable',
+            csroute_dot_v1_dot_version__pb2.SetTableRequest.SerializeToString,
+            csroute_dot_v1_dot_version__pb2.SetTableReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Canary(request,
             target,
             options=(),
@@ -416,6 +477,33 @@ class PolicyService:
             target,
             '/csroute.v1.PolicyService/Canary',
             csroute_dot_v1_dot_canary__pb2.CanaryRequest.SerializeToString,
+            csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.PolicyService/StopCanary',
+            csroute_dot_v1_dot_canary__pb2.StopCanaryRequest.SerializeToString,
             csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
             options,
             channel_credentials,

@@ -49,8 +49,12 @@ class PolicyServiceStub:
     """Returns to a kept version."""
     Override: _grpc.UnaryUnaryMultiCallable[_version_pb2.OverrideRequest, _version_pb2.InstallReply]
     """Changes something for a while, or ends that."""
+    SetTable: _grpc.UnaryUnaryMultiCallable[_version_pb2.SetTableRequest, _version_pb2.SetTableReply]
+    """Fills a table of the hour's facts."""
     Canary: _grpc.UnaryUnaryMultiCallable[_canary_pb2.CanaryRequest, _agent_pb2.ActionReply]
-    """Tries a candidate on part of the tickets, or ends that."""
+    """Tries a candidate on part of the tickets."""
+    StopCanary: _grpc.UnaryUnaryMultiCallable[_canary_pb2.StopCanaryRequest, _agent_pb2.ActionReply]
+    """Ends that."""
     GetCanary: _grpc.UnaryUnaryMultiCallable[_canary_pb2.GetCanaryRequest, _canary_pb2.GetCanaryReply]
     """The canary that is on, and what came of both sides."""
 
@@ -73,8 +77,12 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Returns to a kept version."""
     Override: _aio.UnaryUnaryMultiCallable[_version_pb2.OverrideRequest, _version_pb2.InstallReply]  # type: ignore[assignment]
     """Changes something for a while, or ends that."""
+    SetTable: _aio.UnaryUnaryMultiCallable[_version_pb2.SetTableRequest, _version_pb2.SetTableReply]  # type: ignore[assignment]
+    """Fills a table of the hour's facts."""
     Canary: _aio.UnaryUnaryMultiCallable[_canary_pb2.CanaryRequest, _agent_pb2.ActionReply]  # type: ignore[assignment]
-    """Tries a candidate on part of the tickets, or ends that."""
+    """Tries a candidate on part of the tickets."""
+    StopCanary: _aio.UnaryUnaryMultiCallable[_canary_pb2.StopCanaryRequest, _agent_pb2.ActionReply]  # type: ignore[assignment]
+    """Ends that."""
     GetCanary: _aio.UnaryUnaryMultiCallable[_canary_pb2.GetCanaryRequest, _canary_pb2.GetCanaryReply]  # type: ignore[assignment]
     """The canary that is on, and what came of both sides."""
 
@@ -138,12 +146,28 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes something for a while, or ends that."""
 
     @_abc_1.abstractmethod
+    def SetTable(
+        self,
+        request: _version_pb2.SetTableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_version_pb2.SetTableReply, _abc.Awaitable[_version_pb2.SetTableReply]]:
+        """Fills a table of the hour's facts."""
+
+    @_abc_1.abstractmethod
     def Canary(
         self,
         request: _canary_pb2.CanaryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.ActionReply, _abc.Awaitable[_agent_pb2.ActionReply]]:
-        """Tries a candidate on part of the tickets, or ends that."""
+        """Tries a candidate on part of the tickets."""
+
+    @_abc_1.abstractmethod
+    def StopCanary(
+        self,
+        request: _canary_pb2.StopCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ActionReply, _abc.Awaitable[_agent_pb2.ActionReply]]:
+        """Ends that."""
 
     @_abc_1.abstractmethod
     def GetCanary(

@@ -93,7 +93,7 @@ class Version(_message.Message):
     of: _builtins.int
     """Rolled back to; or the override that is over."""
     reclassified: _builtins.int
-    """Tickets that changed their class with the install itself."""
+    """Tickets that changed their class with the install, so far."""
     @_builtins.property
     def scenes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scenes that are on, in the order of the page."""
@@ -201,7 +201,9 @@ class OverrideChange(_message.Message):
         HEAD_START_MS_FIELD_NUMBER: _builtins.int
         RELATIVE_FIELD_NUMBER: _builtins.int
         rule: _builtins.str
-        """A rule ("Rank.vip", or "vip" where one rule alone has this name), or a layer: each of its rules."""
+        """A rule: "Rank.vip"; or "vip", where one rule alone has this name, or one alone of those gives a head start already.
+        Or a layer: each of its rules.
+        """
         head_start_ms: _builtins.int
         relative: _builtins.bool
         """Added to what the rule gives; else in its place."""
@@ -597,6 +599,7 @@ class InstallReply(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
     differences_more: _builtins.int
     """Those beyond."""
     waiting: _builtins.int
@@ -610,6 +613,8 @@ class InstallReply(_message.Message):
     """Nothing was left to do: this is in force already."""
     sequence: _builtins.int
     """Everything up to here is in this answer."""
+    left: _builtins.int
+    """Tickets that are still to be classified again, at most: the server goes on by itself, a few ms at a time."""
     @_builtins.property
     def version(self) -> Global___Version: ...
     @_builtins.property
@@ -638,14 +643,112 @@ class InstallReply(_message.Message):
         dry_run: _builtins.bool = ...,
         replayed: _builtins.bool = ...,
         sequence: _builtins.int = ...,
+        left: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "differences", b"differences", "differences_more", b"differences_more", "dry_run", b"dry_run", "overrides_ended", b"overrides_ended", "planned", b"planned", "replayed", b"replayed", "sequence", b"sequence", "unfit", b"unfit", "version", b"version", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "differences", b"differences", "differences_more", b"differences_more", "dry_run", b"dry_run", "left", b"left", "overrides_ended", b"overrides_ended", "planned", b"planned", "replayed", b"replayed", "sequence", b"sequence", "unfit", b"unfit", "version", b"version", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InstallReply: _TypeAlias = InstallReply  # noqa: Y015
+
+@_typing.final
+class TableEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """A value of the table's attribute, 1..256 bytes."""
+    value: _builtins.str
+    """Among those the table may say; empty: the key is taken away."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableEntry: _TypeAlias = TableEntry  # noqa: Y015
+
+@_typing.final
+class SetTableRequest(_message.Message):
+    """The hour's facts. They are kept by the table's name, from one policy to the next that has it, and raise no event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
+    RECLASSIFY_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    replace: _builtins.bool
+    """Keys that are not named are taken away too."""
+    reclassify: _builtins.bool
+    """Tickets that wait are classified again; else what the table says counts from their next update on."""
+    why: _builtins.str
+    """For the journal; at most 1024 bytes."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableEntry]:
+        """At most 65536."""
+
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        entries: _abc.Iterable[Global___TableEntry] | None = ...,
+        replace: _builtins.bool = ...,
+        reclassify: _builtins.bool = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "reclassify", b"reclassify", "replace", b"replace", "table", b"table", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTableRequest: _TypeAlias = SetTableRequest  # noqa: Y015
+
+@_typing.final
+class SetTableReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    RECLASSIFIED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    keys: _builtins.int
+    """Keys that the table has now."""
+    replayed: _builtins.bool
+    """It said so already."""
+    reclassified: _builtins.int
+    left: _builtins.int
+    """Tickets still to be classified again, at most."""
+    sequence: _builtins.int
+    def __init__(
+        self,
+        *,
+        keys: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+        reclassified: _builtins.int = ...,
+        left: _builtins.int = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "left", b"left", "reclassified", b"reclassified", "replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTableReply: _TypeAlias = SetTableReply  # noqa: Y015
 
 @_typing.final
 class ListVersionsRequest(_message.Message):

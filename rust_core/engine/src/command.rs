@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 pub use crate::canary::CanaryTerms;
 use crate::policy::PolicySpec;
 pub use crate::tuning::RuleTuning;
@@ -83,6 +85,17 @@ pub enum TransferTo<'a> {
         /// None of these at this level.
         none_of: Vec<SkillLevel<'a>>,
     },
+}
+
+/// What a table is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TableFacts {
+    pub table: SmolStr,
+    /// A value a key; an empty one takes the key away.
+    pub entries: Vec<(SmolStr, SmolStr)>,
+    /// Keys that are not named are taken away too.
+    pub replace: bool,
 }
 
 /// One thing asked. A batch is a list of these under one time.
@@ -198,6 +211,15 @@ pub enum Command<'a> {
         lapse: Millis,
         policy_version: u64,
     },
+    /// The hour's facts: a table is filled.
+    SetTable {
+        facts: Arc<TableFacts>,
+        reclassify: bool,
+    },
+    /// An install goes on: so many more tickets are classified again; 0: all.
+    Reclassify {
+        tickets_max: u32,
+    },
 }
 
 impl<'a> Command<'a> {
@@ -245,7 +267,7 @@ pub struct Answer {
     pub replayed: bool,
     /// The ticket's state afterwards, for a ticket's command.
     pub state: Option<TicketState>,
-    /// `InstallPolicy`: tickets classified again.
+    /// `InstallPolicy`, `Reclassify`: tickets classified again.
     pub reclassified: u64,
     /// The ticket that it left in line: settling may match it yet.
     pub(crate) lined: Option<u32>,

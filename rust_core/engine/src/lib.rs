@@ -46,6 +46,7 @@ mod conditions;
 mod crew;
 pub mod event;
 mod explain;
+mod facts;
 mod flow;
 mod heap;
 mod image;
@@ -166,6 +167,13 @@ pub struct Engine {
     lined: Vec<u32>,
     /// Policies still to follow by themselves, in time order.
     later: std::collections::VecDeque<policy::Later>,
+    /// The hour's.
+    facts: facts::Facts,
+    caps: facts::Caps,
+    /// An install that still classifies tickets again.
+    sweep: Option<install::Sweep>,
+    /// Tickets that an install classifies again at once; 0: all.
+    slice: u32,
     /// A state is being restored.
     loading: bool,
 
@@ -232,6 +240,10 @@ impl Engine {
             owners: owners::Owners::default(),
             lined: Vec::new(),
             later: std::collections::VecDeque::new(),
+            facts: facts::Facts::default(),
+            caps: facts::Caps::default(),
+            sweep: None,
+            slice: 0,
             loading: false,
             tickets: Slab::default(),
             matches: Slab::default(),
@@ -361,6 +373,8 @@ impl Engine {
                 lapse,
                 policy_version,
             } => self.tune(rules, *lapse, *policy_version),
+            C::SetTable { facts, reclassify } => self.set_table(facts, *reclassify),
+            C::Reclassify { tickets_max } => Ok(self.reclassify_more(*tickets_max)),
         }
     }
 

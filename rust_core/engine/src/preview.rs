@@ -68,7 +68,7 @@ impl Engine {
             .content
             .attributes()
             .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli));
-        let Ok(values) = then.read(Some(place), ticket.content.customer(), attributes, true) else {
+        let Ok(values) = then.read(Some(place), ticket.content.customer(), attributes, &self.facts, true) else {
             candidate.unfit += 1;
             return;
         };
@@ -79,13 +79,12 @@ impl Engine {
             class.key.applied.clone(),
             applied,
         );
-        let changes = match candidate.known.get(&moves) {
-            Some(&changes) => changes,
-            None => {
-                let changes = differs(&class.tables, then, channel, &moves.2, &moves.3);
-                candidate.known.insert(moves, changes);
-                changes
-            }
+        let changes = if let Some(&changes) = candidate.known.get(&moves) {
+            changes
+        } else {
+            let changes = differs(&class.tables, then, channel, &moves.2, &moves.3);
+            candidate.known.insert(moves, changes);
+            changes
         };
         candidate.changed += u64::from(changes);
     }

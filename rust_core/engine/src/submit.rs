@@ -175,7 +175,7 @@ impl Engine {
             return Err(no_channel(&tables, submit.channel));
         };
         let channel = self.channel_numbers[place];
-        let values = tables.read(Some(place), submit.customer, attributes(), true)?;
+        let values = tables.read(Some(place), submit.customer, attributes(), &self.facts, true)?;
         let unknown_skills = submit
             .skills
             .iter()
@@ -197,6 +197,7 @@ impl Engine {
                 format!("{waiting} tickets are waiting, as many as may be"),
             ));
         }
+        self.room_in_caps(&tables, submit)?;
         let memo = if submit.skills.is_empty() {
             self.classes.memo(channel, canary, &values)
         } else {
@@ -221,6 +222,7 @@ impl Engine {
                 &values,
                 own,
                 None,
+                &self.facts,
             );
             self.room_in_queue(&tables, class_key.applied[0])?;
             let class = self.intern_class(&tables, class_key)?;
@@ -272,6 +274,7 @@ impl Engine {
         self.order.set(self.ticket_sequence, key);
         self.by_state[TicketState::Scheduled as usize] += 1;
         self.count_lined(class, TicketState::Scheduled, true);
+        self.count_caps(key, class, TicketState::Scheduled, true);
         if submit.not_before > self.now {
             let not_before = round_up(submit.not_before);
             self.tickets[key].due = not_before;
@@ -358,7 +361,7 @@ impl Engine {
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
         let place = tables.channel_place(&channel_name);
-        let values = tables.read(place, content.customer(), read(), true)?;
+        let values = tables.read(place, content.customer(), read(), &self.facts, true)?;
         if place.is_none() {
             return Err(no_channel(&tables, &channel_name));
         }
@@ -371,10 +374,14 @@ impl Engine {
             &values,
             own,
             None,
+            &self.facts,
         );
         let class = self.intern_class(&tables, class_key)?;
+        let before = self.tickets[key].class;
+        self.count_caps(key, before, state, false);
+        self.tickets[key].content = content;
+        self.count_caps(key, before, state, true);
         let ticket = &mut self.tickets[key];
-        ticket.content = content;
         ticket.extra().revision = revision;
         self.emit(Some(key), None, 0, EventKind::Updated { revision });
         if class != self.tickets[key].class {

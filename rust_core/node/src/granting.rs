@@ -1,8 +1,12 @@
 //! The node's side of policies: looks, previews, and what installs: one command, journaled with the node's own bound in it.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use csroute_engine::{Code, Command, Engine, Micros, Rejection};
 use csroute_journal::Space;
-use csroute_wire::{Policies, Wish};
+use csroute_wire::pb::csroute::v1 as pb;
+use csroute_wire::{Method, Policies, Wish};
 use prost::Message as _;
 
 use crate::core::{Call, NodeCore, Outcome, disk_full};
@@ -10,6 +14,15 @@ use crate::policies::{Grant, Granted};
 use crate::record::{Record, bytes, put_bytes};
 use crate::tenant::Tenant;
 use crate::versions::Versions;
+
+/// A slice of an install that classifies tickets again: so long, in so few or many tickets.
+const SLICE_US: u64 = 4000;
+const SLICE_MIN: u32 = 128;
+const SLICE_MAX: u32 = 16_384;
+/// Tickets that are classified again in the install's own command.
+const FIRST_SLICE: u32 = 512;
+/// Who asks for the slices.
+const CALLER: &str = "csroute";
 
 impl NodeCore {
     pub(crate) fn policies(&mut self, call: &Call<'_>, asked: Policies, now: Micros) -> Result<Outcome, Rejection> {
@@ -44,6 +57,37 @@ impl NodeCore {
         self.log.note(&record, events_hash);
         Ok(Outcome::done(reply))
     }
+
+    /// An install that classifies tickets again goes on, a few ms of it for each tenant. True if there is more.
+    pub fn sweep(&mut self, now: Micros) -> bool {
+        let mut more = false;
+        if self.space == Space::Full {
+            return false;
+        }
+        for (name, tenant) in self.tenants.all_mut() {
+            if tenant.engine.sweep_left() == 0 {
+                continue;
+            }
+            let tickets_max = tenant.slice.max(SLICE_MIN);
+            let started = Instant::now();
+            if tenant.sweep(tickets_max, now).is_err() {
+                continue; // the time went back: next time
+            }
+            let took_us = started.elapsed().as_micros().max(1) as u64;
+            let fits = u64::from(tickets_max) * SLICE_US / took_us;
+            tenant.slice = fits.clamp(SLICE_MIN.into(), SLICE_MAX.into()) as u32;
+            let record = Record::Write {
+                tenant: name,
+                now,
+                caller: CALLER,
+                method: Method::Reclassify.number(),
+                request: &pb::ReclassifyRequest { tickets_max }.encode_to_vec(),
+            };
+            self.log.note(&record, tenant.engine.events_hash());
+            more |= tenant.engine.sweep_left() > 0;
+        }
+        more
+    }
 }
 
 impl Tenant {
@@ -77,19 +121,33 @@ impl Tenant {
 
     /// Does what was granted.
     fn granted(&mut self, granted: Granted, now: Micros) -> Result<Vec<u8>, Rejection> {
-        let Granted { plan, spec, mut reply } = granted;
+        let Granted {
+            plan,
+            mut spec,
+            mut reply,
+        } = granted;
         let reclassify = plan.version.reclassify;
+        spec.slice = FIRST_SLICE;
         self.begin(now)?;
         self.versions.stage(plan);
         let done = self.one(&Command::InstallPolicy {
-            policy: spec,
+            policy: Arc::new(spec),
             reclassify,
         });
         self.versions.unstage();
         done?;
+        reply.left = self.engine.sweep_left();
         reply.version = self.versions.current().map(|current| current.told.clone());
         reply.sequence = self.engine.sequence();
         Ok(reply.encode_to_vec())
+    }
+
+    /// So many more tickets are classified again.
+    pub(crate) fn sweep(&mut self, tickets_max: u32, now: Micros) -> Result<(), Rejection> {
+        self.begin(now)?;
+        let answer = self.one(&Command::Reclassify { tickets_max })?;
+        self.versions.moved(answer.reclassified);
+        Ok(())
     }
 
     /// A wish that was granted once, again.

@@ -9,6 +9,7 @@
 //! | override | what stands, and one more; or one less |
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use csroute_engine::limits::LATER_MAX;
@@ -24,14 +25,14 @@ use crate::versions::{Base, Declared, KeptVersion, Plan, Planned, Standing, Vers
 /// A wish that would be granted.
 pub(crate) struct Granted {
     pub plan: Plan,
-    pub spec: Arc<PolicySpec>,
+    pub spec: PolicySpec,
     pub reply: pb::InstallReply,
 }
 
 /// What becomes of a wish.
 pub(crate) enum Grant {
     /// It is done already.
-    Replayed(pb::InstallReply),
+    Replayed(Box<pb::InstallReply>),
     /// It can be.
     New(Box<Granted>),
 }
@@ -46,10 +47,10 @@ struct Scenes(BTreeMap<u64, Vec<(String, Micros, Micros)>>);
 
 impl Scenes {
     fn read(&mut self, versions: &Versions, fresh: &[(Vec<u8>, String)], hash: u64) -> Result<(), Rejection> {
-        if !self.0.contains_key(&hash) {
+        if let Entry::Vacant(place) = self.0.entry(hash) {
             let scenes = tables(versions.applied(fresh, hash)?.0)?.scenes.into_iter();
             let dated = scenes.map(|scene| (scene.name, scene.starts_us, scene.ends_us));
-            self.0.insert(hash, dated.collect());
+            place.insert(dated.collect());
         }
         Ok(())
     }
@@ -138,13 +139,13 @@ impl Versions {
             .map(|granted| Grant::New(Box::new(granted)))
     }
 
-    fn replayed(&self) -> pb::InstallReply {
-        pb::InstallReply {
+    fn replayed(&self) -> Box<pb::InstallReply> {
+        Box::new(pb::InstallReply {
             version: self.current().map(|current| current.told.clone()),
             planned: self.planned(),
             replayed: true,
             ..pb::InstallReply::default()
-        }
+        })
     }
 
     /// Compare and set: whoever comes second hears what came first.
@@ -268,11 +269,7 @@ impl Versions {
             ..pb::InstallReply::default()
         };
         plan.planned = planned;
-        Ok(Granted {
-            plan,
-            spec: Arc::new(spec),
-            reply,
-        })
+        Ok(Granted { plan, spec, reply })
     }
 
     /// A program installs tables as they are, whatever their dates, and says itself what follows.
@@ -284,7 +281,7 @@ impl Versions {
                 reclassify,
                 ..KeptVersion::default()
             };
-            version.told.by = caller.to_owned();
+            caller.clone_into(&mut version.told.by);
             version.told.cause = cause.into();
             let standing = Standing {
                 base: version_of(bytes),
@@ -501,6 +498,6 @@ impl Granted {
             dry_run: true,
             ..self.reply
         };
-        Ok(Query::preview(Candidate::new(self.spec)?, reply))
+        Ok(Query::preview(Candidate::new(Arc::new(self.spec))?, reply))
     }
 }

@@ -122,7 +122,7 @@ struct Kept {
     started: u64,
     /// Versions that stay; 0: all.
     #[prost(uint32, tag = "7")]
-    kept_max: u32,
+    most: u32,
 }
 
 /// What is to be installed, worked out: nothing was changed yet.
@@ -174,7 +174,7 @@ impl Versions {
     }
 
     pub(crate) fn kept_max(&self) -> u32 {
-        self.kept.kept_max
+        self.kept.most
     }
 
     pub(crate) fn started(&self) -> u64 {
@@ -267,7 +267,7 @@ impl Versions {
                     None => kept.tables.push(KeptTables { hash, bytes, source }),
                 }
             }
-            (kept.declared, kept.planned, kept.kept_max) = (plan.declared, plan.planned, plan.kept_max);
+            (kept.declared, kept.planned, kept.most) = (plan.declared, plan.planned, plan.kept_max);
             if plan.at_start {
                 kept.started = plan.version.base;
             }
@@ -295,13 +295,20 @@ impl Versions {
         self.drop_old();
     }
 
+    /// Tickets that the newest version's install classified again, later.
+    pub(crate) fn moved(&mut self, tickets: u64) {
+        if let Some(newest) = self.kept.versions.last_mut() {
+            newest.told.reclassified += tickets;
+        }
+    }
+
     /// What is past the bounds goes, the oldest first.
     fn drop_old(&mut self) {
         let kept = &mut self.kept;
-        let max = if kept.kept_max == 0 {
+        let max = if kept.most == 0 {
             usize::MAX
         } else {
-            (kept.kept_max as usize).max(KEPT_MIN)
+            (kept.most as usize).max(KEPT_MIN)
         };
         let mut gone = kept.versions.len().saturating_sub(max);
         loop {

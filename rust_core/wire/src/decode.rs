@@ -81,6 +81,10 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::Assign => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::assign(m))?),
         Method::Move => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::move_to(m))?),
         Method::PolicyCanary => Request::Write(one(method, bytes, |m, _| canary(m))?),
+        Method::PolicyStopCanary => {
+            let reclassify = flag(bytes)?;
+            Request::Write(Write::of(method, Item::Plain(Command::StopCanary { reclassify })))
+        }
         Method::Tune => Request::Write(one(method, bytes, |m, _| item::tune(m))?),
         Method::InstallPolicy => Request::Write(one(method, bytes, |m: &message::Install<'_>, _| {
             Ok(Item::Plain(Command::InstallPolicy {
@@ -88,6 +92,9 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
                 reclassify: m.reclassify,
             }))
         })?),
+
+        Method::PolicySetTable => Request::Write(set_table(bytes)?),
+        Method::Reclassify => Request::Write(reclassify(bytes)?),
 
         Method::GetTicket => Request::Read(Query::ticket(check::id("id", Named::read(bytes)?.id)?)),
         Method::Explain => Request::Read(Query::explain(check::id("ticket", Named::read(bytes)?.id)?)),
@@ -158,6 +165,13 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// A request of one item.
+    fn of(method: Method, item: Item<'a>) -> Self {
+        let mut write = Self::new(method);
+        write.entries.push(Entry { item: Ok(item), tag: 0 });
+        write
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.method
@@ -201,6 +215,14 @@ impl<'a> Write<'a> {
         match self.entries.first().map(|entry| &entry.item) {
             Some(Ok(Item::Plain(Command::InstallPolicy { policy, .. }))) => policy.version,
             _ => 0,
+        }
+    }
+
+    /// The table that is filled.
+    pub(crate) fn table(&self) -> &str {
+        match self.entries.first().map(|entry| &entry.item) {
+            Some(Ok(Item::Plain(Command::SetTable { facts, .. }))) => &facts.table,
+            _ => "",
         }
     }
 
@@ -325,6 +347,27 @@ fn work_open(bytes: &[u8]) -> Check<&str> {
     check::id("session", session)
 }
 
+fn reclassify(bytes: &[u8]) -> Check<Write<'_>> {
+    let mut tickets_max = 0_u32;
+    for field in Reader::new(bytes) {
+        if let (1, value) = field? {
+            tickets_max.merge(value)?;
+        }
+    }
+    let mut write = Write::new(Method::Reclassify);
+    let item = Ok(Item::Plain(Command::Reclassify { tickets_max }));
+    write.entries.push(Entry { item, tag: 0 });
+    Ok(write)
+}
+
+fn set_table(bytes: &[u8]) -> Check<Write<'_>> {
+    let command = policies::set_table(bytes)?;
+    let mut write = Write::new(Method::PolicySetTable);
+    let item = Ok(Item::Plain(command));
+    write.entries.push(Entry { item, tag: 0 });
+    Ok(write)
+}
+
 /// A message whose one field is a switch.
 fn flag(bytes: &[u8]) -> Check<bool> {
     let mut on = false;
@@ -336,12 +379,8 @@ fn flag(bytes: &[u8]) -> Check<bool> {
     Ok(on)
 }
 
-/// A canary's beginning, or its end.
+/// A canary's beginning.
 fn canary<'a>(message: &message::Canary<'a>) -> Check<Item<'a>> {
-    let reclassify = message.reclassify;
-    if message.stop {
-        return Ok(Item::Plain(Command::StopCanary { reclassify }));
-    }
     check::there("policy", !message.policy.is_empty())?;
     let spec = readable(message.policy)?;
     let or = |field: &str, value: u32, default: u32, range| match value {
@@ -398,6 +437,7 @@ impl Watch {
 /// A policy to install, and those that follow it.
 fn install(message: &message::Install<'_>) -> Check<PolicySpec> {
     let mut spec = readable(message.policy)?;
+    spec.slice = message.slice;
     let mut before = 0;
     check::at_most("later", message.later.more, LATER_MAX)?;
     for (place, later) in message.later.items.iter().enumerate() {

@@ -7,7 +7,9 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _};
 
 use crate::DESCRIPTORS;
+use crate::making::OVERRIDE;
 use crate::pb::csroute::v1 as pb;
+use crate::scenes;
 
 /// Differences told; the others are counted.
 pub const DIFFERENCES_MAX: usize = 1000;
@@ -133,8 +135,19 @@ fn layer(place: &str, old: &pb::LayerTable, new: &pb::LayerTable, out: &mut Diff
     named("RuleTable", &format!("{place}."), rules, |rule| &rule.name, out, rule);
 }
 
-/// Every difference. None: the same tables, but perhaps for how many cases they met.
+/// The tables with what their scenes and overrides come to made; the scenes of the policy's own stay listed.
+fn as_it_is(tables: &pb::CompiledPolicy) -> pb::CompiledPolicy {
+    let mut now = scenes::switched(tables.clone()).unwrap_or_else(|_| tables.clone());
+    let own = |name: &str| !name.starts_with(OVERRIDE);
+    let listed = tables.scenes.iter().filter(|scene| own(&scene.name));
+    now.scenes = listed.cloned().collect();
+    now.active_scenes = tables.active_scenes.iter().filter(|name| own(name)).cloned().collect();
+    now
+}
+
+/// Every difference in what holds, scenes and overrides made. None: the same, but perhaps for how many cases were met.
 pub fn difference(old: &pb::CompiledPolicy, new: &pb::CompiledPolicy) -> Differences {
+    let (old, new) = (&as_it_is(old), &as_it_is(new));
     let mut out = Differences::default();
     let lists = [
         "attributes",

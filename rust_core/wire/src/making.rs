@@ -17,7 +17,7 @@ use crate::pb::csroute::v1::override_change::{Change, HeadStart, Reserve, Skill,
 use crate::scenes::{self, effects_of};
 
 /// What an override's scene is called, before its number: no scene of a policy can have a space in its name.
-const OVERRIDE: &str = "override ";
+pub(crate) const OVERRIDE: &str = "override ";
 /// Names that a rejection lists.
 const NAMES_SAID: usize = 20;
 
@@ -131,8 +131,9 @@ fn unknown(field: &str, what: &str, name: &str, known: Vec<String>) -> Rejection
     Rejection::about(Code::UnknownValue, field, message)
 }
 
-/// A rule by `Layer.rule`, by its own name where one alone has it; a layer's rules by the layer's.
-fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
+/// A rule by `Layer.rule`, or by its own name where one alone has it, or one alone of those already gives what is to be
+/// changed (`gives`); a layer's rules by the layer's.
+fn rules(tables: &pb::CompiledPolicy, name: &str, gives: fn(&pb::Effects) -> bool) -> Check<Vec<Place>> {
     let all = || {
         tables.layers.iter().enumerate().flat_map(|(at, layer)| {
             let rules = layer.rules.iter().enumerate();
@@ -153,7 +154,13 @@ fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
             .map(|(_, _, layer, rule)| format!("{}.{}", layer.name, rule.name))
             .collect()
     };
-    match found.as_slice() {
+    let given = |rule: &pb::RuleTable| rule.effects.as_ref().is_some_and(gives);
+    let giving: Vec<_> = found.iter().copied().filter(|(.., rule)| given(rule)).collect();
+    match if giving.len() == 1 {
+        giving.as_slice()
+    } else {
+        found.as_slice()
+    } {
         [(layer, rule, ..)] => Ok(vec![Some((*layer, *rule))]),
         [] => Err(unknown(
             "rule",
@@ -169,7 +176,8 @@ fn rules(tables: &pb::CompiledPolicy, name: &str) -> Check<Vec<Place>> {
 }
 
 fn head_start(work: &mut Work, change: &HeadStart) -> Check<()> {
-    for place in rules(&work.now, &change.rule).map_err(|no| within("head_start", no))? {
+    let gives = |effects: &pb::Effects| effects.head_start_ms != 0 || effects.by_deadline.is_some();
+    for place in rules(&work.now, &change.rule, gives).map_err(|no| within("head_start", no))? {
         let effects = work.effects(place, "head_start");
         if change.relative {
             effects.head_start_ms = effects.head_start_ms.saturating_add(change.head_start_ms);
@@ -182,7 +190,8 @@ fn head_start(work: &mut Work, change: &HeadStart) -> Check<()> {
 }
 
 fn step(work: &mut Work, change: &Step) -> Check<()> {
-    let places = rules(&work.now, &change.rule).map_err(|no| within("step", no))?;
+    let gives = |effects: &pb::Effects| !effects.steps.is_empty();
+    let places = rules(&work.now, &change.rule, gives).map_err(|no| within("step", no))?;
     let [place] = places[..] else {
         let message = format!("{:?} is a layer: a step is one rule's", change.rule);
         return Err(Rejection::about(Code::UnknownValue, "step.rule", message));

@@ -79,7 +79,7 @@ messages! {
     AnyOf { 1 skills: Repeated<SkillLevel<'a>, GROUP_SKILLS_MAX>, }
     Requirement { 1 needs: Repeated<AnyOf<'a>, GROUPS_MAX>, 2 none_of: Repeated<SkillLevel<'a>, GROUP_SKILLS_MAX>, }
     Later { 1 at_us: i64, 2 policy: &'a [u8], 3 reclassify: bool, }
-    Install { 1 policy: &'a [u8], 2 reclassify: bool, 3 later: Repeated<Later<'a>, LATER_MAX>, }
+    Install { 1 policy: &'a [u8], 2 reclassify: bool, 3 later: Repeated<Later<'a>, LATER_MAX>, 4 slice: u32, }
     RuleTuning {
         1 layer: &'a str,
         2 rule: &'a str,
@@ -94,8 +94,6 @@ messages! {
         3 margin_milli: Option<u32>,
         4 error_milli: u32,
         5 tickets_min: u32,
-        6 stop: bool,
-        7 reclassify: bool,
     }
     ListTickets {
         1 states: Numbers<FILTER_MAX>,

@@ -134,8 +134,10 @@ methods! {
     PolicyScene = 305, "/csroute.v1.PolicyService/ActivateScene", Unary, Policy;
     PolicyRollback = 306, "/csroute.v1.PolicyService/Rollback", Unary, Policy;
     PolicyOverride = 307, "/csroute.v1.PolicyService/Override", Unary, Policy;
+    PolicySetTable = 308, "/csroute.v1.PolicyService/SetTable", Unary, Write;
     PolicyCanary = 311, "/csroute.v1.PolicyService/Canary", Unary, Write;
     PolicyGetCanary = 312, "/csroute.v1.PolicyService/GetCanary", Unary, Read;
+    PolicyStopCanary = 313, "/csroute.v1.PolicyService/StopCanary", Unary, Write;
 
     /// `InstallPolicyRequest` → `InstallPolicyReply`.
     InstallPolicy = 1000, "internal/InstallPolicy", Internal, Write;
@@ -153,6 +155,8 @@ methods! {
     WorkNext = 1006, "internal/WorkNext", Internal, Node;
     /// Handle → nothing.
     WorkClose = 1007, "internal/WorkClose", Internal, Node;
+    /// `ReclassifyRequest` → `ReclassifyReply`.
+    Reclassify = 1008, "internal/Reclassify", Internal, Write;
 }
 
 impl Method {

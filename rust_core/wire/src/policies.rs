@@ -1,11 +1,16 @@
 //! What is asked of a tenant's policies: read and checked. What versions there are is the node's to know.
 
-use csroute_engine::limits::{CONTEXT_BYTES_MAX, DURATION_MS_MAX, HEAD_START_MS_MAX, ID_BYTES_MAX, NAME_BYTES_MAX};
-use csroute_engine::{Code, Rejection};
+use std::sync::Arc;
+
+use csroute_engine::command::TableFacts;
+use csroute_engine::limits::{
+    CONTEXT_BYTES_MAX, DURATION_MS_MAX, HEAD_START_MS_MAX, ID_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX,
+};
+use csroute_engine::{Code, Command, Rejection};
 use prost::Message;
 
 use crate::Method;
-use crate::check::{Check, at_most, each, name, range, text, there, within};
+use crate::check::{Check, at_most, each, name, range, required, text, there, within};
 use crate::making::version_of;
 use crate::pb::csroute::v1 as pb;
 use crate::pb::csroute::v1::override_change::Change;
@@ -16,6 +21,8 @@ const SOURCE_BYTES_MAX: usize = 1 << 20;
 const SCENES_MAX: usize = 64;
 /// Changes of one override.
 const CHANGES_MAX: usize = 16;
+/// Facts that one command sets.
+const ENTRIES_MAX: usize = 65_536;
 /// How long an override may stand.
 const OVERRIDE_MS_MAX: i64 = 7 * 24 * 3_600_000;
 const OVERRIDE_MS_MIN: i64 = 1000;
@@ -173,6 +180,29 @@ pub(crate) fn policies(method: Method, bytes: &[u8]) -> Check<Policies> {
     };
     text("why", wish.terms().why, CONTEXT_BYTES_MAX)?;
     Ok(Policies::Wish(Box::new(wish)))
+}
+
+/// Fills a table of the hour's facts.
+pub(crate) fn set_table(bytes: &[u8]) -> Check<Command<'static>> {
+    let asked: pb::SetTableRequest = read(bytes)?;
+    name("table", &asked.table)?;
+    at_most("entries", asked.entries.len() > ENTRIES_MAX, ENTRIES_MAX)?;
+    each("entries", &asked.entries, |entry| {
+        required("key", &entry.key, VALUE_BYTES_MAX)?;
+        text("value", &entry.value, VALUE_BYTES_MAX).map(|_| ())
+    })?;
+    let entries = asked
+        .entries
+        .iter()
+        .map(|entry| (entry.key.as_str().into(), entry.value.as_str().into()));
+    Ok(Command::SetTable {
+        facts: Arc::new(TableFacts {
+            table: asked.table.as_str().into(),
+            entries: entries.collect(),
+            replace: asked.replace,
+        }),
+        reclassify: asked.reclassify,
+    })
 }
 
 fn checked(asked: &pb::OverrideRequest) -> Check<()> {

@@ -138,6 +138,7 @@ fn whole(tables: &pb::CompiledPolicy) -> Check<PolicySpec> {
         caps: list("caps", &tables.caps, CAPS_MAX, cap)?,
         unpausable: unpausable.map(|clock| SmolStr::new(&clock.name)).collect(),
         later: vec![],
+        slice: 0,
     })
 }
 
@@ -466,11 +467,9 @@ fn limits(table: &pb::LimitsTable) -> Check<PolicyLimits> {
     })
 }
 
-/// A compiled policy that this version can do, as a request's field.
+/// A compiled policy as a request's field.
 pub(crate) fn readable(bytes: &[u8]) -> Check<PolicySpec> {
-    let spec = policy(bytes).map_err(|no| within("policy", no))?;
-    supported(&spec).map_err(|no| within("policy", no))?;
-    Ok(spec)
+    policy(bytes).map_err(|no| within("policy", no))
 }
 
 /// A policy to install, and those that follow it by themselves: each with its time, and whether waiting tickets are
@@ -486,17 +485,4 @@ pub fn install(bytes: &[u8], later: &[(i64, &[u8], bool)]) -> Result<PolicySpec,
         });
     }
     Ok(spec)
-}
-
-/// Whether the engine can do what a policy says: nothing is silently left out.
-pub(crate) fn supported(spec: &PolicySpec) -> Check<()> {
-    let asked: [(&str, bool); 2] = [("tables", !spec.tables.is_empty()), ("caps", !spec.caps.is_empty())];
-    match asked.into_iter().find(|&(_, there)| there) {
-        None => Ok(()),
-        Some((field, _)) => Err(Rejection::about(
-            Code::PolicyUnsupported,
-            field,
-            "this engine cannot do it yet: leave it out",
-        )),
-    }
 }

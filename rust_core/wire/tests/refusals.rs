@@ -241,6 +241,23 @@ fn each_bad_request_of_an_agents_side_names_its_field() {
         InstallPolicy: InstallPolicyRequest { policy: sound(), later: vec![later(5, sound()), later(5, sound())] } => OutOfRange, "later[1].at_us";
         InstallPolicy: InstallPolicyRequest { policy: sound(), later: vec![later(5, vec![])] } => PolicyInvalid, "later[0].policy.format";
         InstallPolicy: InstallPolicyRequest { policy: sound(), later: (1..10).map(|at| later(at, sound())).collect::<Vec<_>>() } => TooMany, "later";
+        PolicyApply: ApplyRequest {} => FieldMissing, "policy";
+        PolicyApply: ApplyRequest { policy: sound(), label: "x".repeat(129) } => FieldTooLong, "label";
+        PolicyApply: ApplyRequest { policy: sound(), why: "x".repeat(1025) } => FieldTooLong, "why";
+        PolicyApply: ApplyRequest { policy: sound(), source: "x".repeat((1 << 20) + 1) } => FieldTooLong, "source";
+        PolicyList: ListVersionsRequest { page_size: 1001_u32 } => OutOfRange, "page_size";
+        PolicyList: ListVersionsRequest { page_token: "soon" } => UnknownValue, "page_token";
+        PolicyScene: ActivateSceneRequest { scenes: vec![String::new()] } => FieldMissing, "scenes[0]";
+        PolicyScene: ActivateSceneRequest { scenes: vec!["x".to_owned(); 65] } => TooMany, "scenes";
+        PolicyRollback: RollbackRequest {} => FieldMissing, "number";
+        PolicyOverride: OverrideRequest {} => FieldMissing, "changes";
+        PolicyOverride: OverrideRequest { undo: 1_u64, duration_ms: 5 } => OutOfRange, "undo";
+        PolicyOverride: OverrideRequest { changes: vec![pb::OverrideChange::default()], duration_ms: 5 } => OutOfRange, "duration_ms";
+        PolicyOverride: OverrideRequest { changes: vec![pb::OverrideChange::default()], duration_ms: 5000 } => FieldMissing, "changes[0].change";
+        PolicyOverride: OverrideRequest { changes: vec![pb::OverrideChange::default(); 17], duration_ms: 5000 } => TooMany, "changes";
+        PolicySetTable: SetTableRequest {} => FieldMissing, "table";
+        PolicySetTable: SetTableRequest { table: "t", entries: vec![pb::TableEntry::default()] } => FieldMissing, "entries[0].key";
+        PolicySetTable: SetTableRequest { table: "t", entries: vec![pb::TableEntry::default(); 65_537] } => TooMany, "entries";
         Work: WorkRequest {} => UnknownMethod, "/csroute.v1.AgentService/Work";
     }
 }
