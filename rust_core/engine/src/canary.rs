@@ -129,11 +129,7 @@ impl Engine {
         self.check_names(&[spec])?;
         let tables = Arc::new(Tables::new(Arc::clone(spec))?);
         self.set_canary(tables, terms, self.now, [Tally::default(); 2]);
-        Ok(Answer {
-            replayed: false,
-            state: None,
-            reclassified: 0,
-        })
+        Ok(Answer::default())
     }
 
     fn set_canary(&mut self, tables: Arc<Tables>, terms: CanaryTerms, since: Micros, tallies: [Tally; 2]) {
@@ -160,8 +156,7 @@ impl Engine {
         let Some(canary) = self.canary.take() else {
             return Ok(Answer {
                 replayed: true,
-                state: None,
-                reclassified: 0,
+                ..Answer::default()
             });
         };
         let version = canary.tables.spec.version;
@@ -180,9 +175,8 @@ impl Engine {
             }
         }
         Ok(Answer {
-            replayed: false,
-            state: None,
             reclassified,
+            ..Answer::default()
         })
     }
 

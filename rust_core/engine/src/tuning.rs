@@ -111,11 +111,7 @@ impl Engine {
             },
             version,
         )?;
-        Ok(Answer {
-            replayed: false,
-            state: None,
-            reclassified: 0,
-        })
+        Ok(Answer::default())
     }
 
     /// Takes up what a snapshot says.
