@@ -1,11 +1,11 @@
 """A long run: a million tickets wait, a million a minute come, as many are completed; nothing may grow.
 
-    python -m benches.soak [seconds] [waiting]    # 600 and 1,000,000; writes target/bench/soak.html and .json
+    python -m benches.soak [seconds] [waiting]    # 600, 1,000,000; writes target/bench/soak.html and .json
 
-Agents keep a ticket for so long that they can do exactly what comes: the line stays as long as it is, and each completion
-chooses among all of it. Ended tickets are remembered for 20 s, so that what is remembered stands still soon. In memory:
-what a journal adds is `kit.py`'s. Prints the server's memory and the p99 of Route in the first third and in the last; exit
-code 1: one of them grew.
+Agents keep a ticket for so long that they can do exactly what comes: the line stays as long as it is, and whoever is
+free chooses among all of it. Ended tickets are remembered for 20 s, so that what is remembered stands still soon. In memory:
+what a journal adds is `kit.py`'s. Prints the server's memory and the p99 of Route in the first third and in the last;
+exit code 1: one of them grew.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> int:
     seconds, waiting = ([float(one) for one in sys.argv[1:]] + [600.0, 1_000_000.0][len(sys.argv) - 1 :])[:2]
     report = asyncio.run(_play(seconds, int(waiting)))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    said = lines(report) + [f"waiting: {report['waiting']}"]
+    said = [*lines(report), f"waiting: {report['waiting']}"]
     found = grew(report["series"])
     said += [f"{what}: first third {first:,.1f}, last third {last:,.1f}" for what, (first, last) in found.items()]
     print(*said, *report["invalid"], sep="\n")

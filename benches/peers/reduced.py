@@ -30,8 +30,8 @@ STEP_US = 10
 class World:
     """Agents, in order of their login, each with some skills; a class a skill, each with a target in ms.
 
-    `places`: tickets that an agent holds at a time; the peers, and the model, do one. `closed_keep_ms`: how long csroute
-    remembers a ticket that ended.
+    `places`: tickets that an agent holds at a time; the peers, and the model, do one.
+    `closed_keep_ms`: how long csroute remembers a ticket that ended.
     """
 
     agents: int = 10_000
