@@ -3,8 +3,8 @@
     python -m benches.soak [seconds] [waiting]    # 600, 1,000,000; writes target/bench/soak.html and .json
 
 Agents keep a ticket for so long that they can do exactly what comes: the line stays as long as it is, and whoever is
-free chooses among all of it. Ended tickets are remembered for 20 s, so that what is remembered stands still soon. In memory:
-what a journal adds is `kit.py`'s. Prints the server's memory and the p99 of Route in the first third and in the last;
+free chooses among all of it. Ended tickets are remembered for 20 s, so that what is remembered stands still soon. In
+memory: what a journal adds is `kit.py`'s. Prints the server's memory and the p99 of Route in the first third and in the last;
 exit code 1: one of them grew.
 """
 
