@@ -4,7 +4,7 @@
 
 Agents keep a ticket for so long that they can do exactly what comes: the line stays as long as it is, and whoever is
 free chooses among all of it. Ended tickets are remembered for 20 s, so that what is remembered stands still soon. In
-memory: what a journal adds is `kit.py`'s. Prints the server's memory and the p99 of Route in the first third and in the last;
+memory: what a journal adds is `kit.py`'s. Prints the memory, and the p99 of Route, in the first third and the last;
 exit code 1: one of them grew.
 """
 
