@@ -140,6 +140,10 @@ class Config(BaseModel):
     attributes_hash_key_file: str = ""
     """A file whose bytes are the key, instead."""
 
+    controller: str = ""
+    """Python that steers the default tenant's policy, in a process of its own: "module:name" or "file.py:name" of a
+    `csroute.controllers.Controller`. Empty: none."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged; debug logs every call."""
     rejections_logged_per_s: Annotated[int, Field(ge=0, le=10_000)] = 20
@@ -188,6 +192,8 @@ def _agree(config: Config, at: Mapping[str, str]) -> None:
         )
     if both := set(config.attributes_drop) & set(config.attributes_hash):
         raise ConfigError(f"attributes_drop and attributes_hash both name {', '.join(sorted(both))}: one of them")
+    if config.controller and not all(config.controller.rpartition(":")[::2]):
+        raise ConfigError(f'{at.get("controller", "controller")}: "module:name" or "file.py:name" is wanted')
     if bool(config.tls_certificate) != bool(config.tls_key) or (config.tls_client_ca and not config.tls_key):
         raise ConfigError("tls_certificate, tls_key: both or none; tls_client_ca needs them")
     if config.data_dir and config.message_bytes_max > _RECORD_BYTES_MAX:

@@ -35,7 +35,6 @@ and raises the errors of `csroute.errors`. Its clock is real, or virtual: then t
 ['Queued', 'Assigned']
 """
 
-import importlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -46,10 +45,20 @@ from google.protobuf.message import Message
 
 from csroute import _csroute, types
 from csroute.errors import ConfigError, RejectedError, rejection
-from csroute.policy import Duration, Policy, load
+from csroute.policy import Duration, Policy, load, preset
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
 from csroute.types.versions import apply_request, override_request, rollback_request, scene_request, table_request
-from csroute.v1 import admin_pb2, agent_pb2, event_pb2, explain_pb2, policy_pb2, stats_pb2, ticket_pb2, version_pb2
+from csroute.v1 import (
+    admin_pb2,
+    agent_pb2,
+    event_pb2,
+    explain_pb2,
+    live_pb2,
+    policy_pb2,
+    stats_pb2,
+    ticket_pb2,
+    version_pb2,
+)
 
 __all__ = ["PolicySource", "Router", "policy_bytes"]
 
@@ -78,23 +87,13 @@ def policy_bytes(source: PolicySource) -> bytes:
     if path.suffix == ".py":
         return load(path).compile()
     if isinstance(source, str) and source.isidentifier() and not path.exists():
-        return _preset(source).compile()
+        return preset(source).compile()
     try:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"policy {source}: {error.strerror}; give a policy's .py, or a compiled policy's file"
         ) from None
-
-
-def _preset(name: str) -> Policy:
-    try:
-        policy = importlib.import_module(f"csroute.presets.{name}").policy
-    except ModuleNotFoundError:
-        raise ConfigError(f"policy {name}: there is no such file, and no such preset in csroute.presets") from None
-    if not isinstance(policy, Policy):
-        raise ConfigError(f"policy {name}: csroute.presets.{name} holds no policy")
-    return policy
 
 
 class Router:
@@ -190,6 +189,11 @@ class Router:
         """Why a ticket is where it is. `print` it."""
         request = explain_pb2.ExplainRequest(ticket=ticket)
         return Explanation.from_wire(self._call("Explain", request, explain_pb2.ExplainReply))
+
+    def explain_queue(self, queue: str) -> types.QueueExplanation:
+        """What holds a queue up, and what would help. `print` it."""
+        request = explain_pb2.ExplainQueueRequest(queue=queue)
+        return types.QueueExplanation.from_wire(self._call("ExplainQueue", request, explain_pb2.ExplainQueueReply))
 
     # --- agents ----------------------------------------------------------------------------------------------------
 
@@ -440,6 +444,19 @@ class Router:
         """Figures: what is there now, and counters since start. The hash is 0 unless asked for: it reads everything."""
         request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
         return Stats.from_wire(self._call("GetStats", request, stats_pb2.GetStatsReply))
+
+    def live(self) -> types.Live:
+        """The live state as tables: what a controller steers by."""
+        return types.Live.from_wire(self._call("GetLive", live_pb2.GetLiveRequest(), live_pb2.GetLiveReply))
+
+    def tune(self, rules: Iterable[types.RuleTuning], *, lapse_ms: int = 0, policy_version: int = 0) -> ActionResult:
+        """Moves these rules' figures, and no others', for so long (0: 10 s), whoever waits included; none: ends it.
+
+        `policy_version`: what it was made for; ConflictError if another policy is installed by now. 0: any.
+        """
+        wire = [rule.to_wire() for rule in rules]
+        request = live_pb2.TuneRequest(rules=wire, lapse_ms=lapse_ms, policy_version=policy_version)
+        return self._action("Tune", request)
 
     # --- time, events, state ---------------------------------------------------------------------------------------
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from csroute.policy import guess, seconds
+from csroute.policy import Policy, guess, hours, preset, seconds
 from csroute.policy.attributes import facts_of
 from csroute.policy.evaluate import classify, wait
 from csroute.policy.layers import rules_of
 from csroute.policy.skills import Family, skills_of
 from csroute.presets import double11_workload as workload
-from csroute.presets.double11 import Clocks, S, Ticket, policy
+from csroute.presets.double11 import Clocks, S, Ticket, Who, Work, policy
 
 TICKETS = list(islice(workload.tickets(11), 20_000))
 ROSTER = workload.roster()
@@ -62,10 +62,30 @@ def test_business_rules(rule: str) -> None:
 
 
 def test_r5_warns_and_then_reaches_others() -> None:
-    found = wait(policy, ticket(tier="vip"), seconds(48))
-    assert found.alerts == ("vip desk",)
-    assert found.needs.met_by({"reserve": 1})
-    assert not wait(policy, ticket(tier="vip"), seconds(47)).needs.met_by({"reserve": 1})
+    def met(waited: int, *released: str) -> bool:
+        return wait(policy, ticket(tier="vip"), seconds(waited), released={*released}).needs.met_by({"reserve": 1})
+
+    assert wait(policy, ticket(tier="vip"), seconds(48)).alerts == ("vip desk",)
+    assert met(48, "emergency")
+    assert not met(47, "emergency")
+    assert not met(48)  # R14: kept until released
+
+
+def test_r14_the_reserve_is_released_when_somebody_has_waited() -> None:
+    def opens(given: Policy) -> str:
+        return str(given.declared_reserves()[0].open)
+
+    assert opens(policy) == "oldest wait from 2 min until 10 s"
+    assert opens(preset("double11", release="60s")) == "oldest wait from 1 min until 10 s"
+    naming = {rule.name for rule in rules_of(Who) if rule.reserves}
+    assert naming >= {"live", "vip", "logistics", "payment", "general"}
+    assert not naming & {"electronics", "complaint", "follow_up"}
+
+
+def test_r9_whoever_answers_first_is_remembered() -> None:
+    for rule in rules_of(Work):
+        assert rule.affinity is not None
+        assert rule.affinity.owner == hours(24)
 
 
 def test_r15_stays_with_the_certified() -> None:

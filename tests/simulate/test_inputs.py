@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from csroute import simulate
 from csroute.cli.app import app
 from csroute.errors import ConfigError
+from csroute.policy import PolicyError, preset
 from csroute.simulate import Again, Class, Conduct, Exponential, Fixed, LogNormal, Never, Weibull
 from csroute.simulate.compare import compare
 from csroute.simulate.files import load_roster, load_workload
@@ -21,7 +22,7 @@ from csroute.simulate.html import page
 from csroute.simulate.report import to_json
 from csroute.simulate.staffing import erlang_start, fewest
 from csroute.simulate.tables import recorded
-from csroute.simulate.tune import tunable, tune, write
+from csroute.simulate.tune import tune, write
 
 DESK = Path(__file__).parent / "data" / "service_desk.csv"
 DAY = simulate.double11(0.002)
@@ -189,11 +190,12 @@ def test_differences_are_of_pairs() -> None:
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(Path(__file__).parents[2] / "examples" / "simulate_release.py"))
     said = capsys.readouterr().out
-    assert "offered load ÷ capacity" in said
-    assert "answers orders in time in" in said
+    assert "of callers wait, ±" in said
+    assert "double11, release=60s" in said
+    assert "answers vip in time in" in said
 
 
-def test_staffing_and_tuning(tmp_path: Path) -> None:
+def test_staffing() -> None:
     def model(agents: int) -> simulate.Model:
         return simulate.queue(arrivals_per_s=0.1, handle_s=60.0, agents=agents, patience_s=120.0, hours=4.0)
 
@@ -205,19 +207,51 @@ def test_staffing_and_tuning(tmp_path: Path) -> None:
     fewer = simulate.run(policy, workload, model(found.sizes["agents"] - 1)[2], replications=10)
     assert fewer.summary()["service_level"].mean < 0.8
 
-    file = tmp_path / "tunable.py"
-    file.write_text(
+
+def test_tuning_varies_what_a_page_declares(tmp_path: Path) -> None:
+    page = tmp_path / "page.py"
+    page.write_text(
         "from dataclasses import replace\n"
-        "from csroute.policy import Limits\n"
-        "from csroute.presets.double11 import policy\n"
-        "def tuned(trial):\n"
-        "    return replace(policy, limits=Limits(waiting_max=trial.suggest_int('waiting_max', 1, 50)))\n"
+        "from csroute.policy import Limits, parameter\n"
+        "from csroute.presets.double11 import policy as night\n"
+        "most = parameter('most', 50, low=1, high=50)\n"
+        "policy = replace(night, limits=Limits(waiting_max=most))\n"
     )
     day = replace(DAY, length_s=1800.0)
-    tries = tune(tunable(file), day, PEOPLE, [("refused", False), ("asa_s", False)], days=8)
+    tries = tune(page, day, PEOPLE, [("refused", False), ("asa_s", False)], days=8)
     assert len(tries) == 8
+    assert tries[0].parameters == {"most": 50}
     assert 1 <= sum(one.best for one in tries) <= 8
-    refused = {one.parameters["waiting_max"]: one.reached[0] for one in tries}
+    refused = {one.parameters["most"]: one.reached[0] for one in tries}
     assert refused[min(refused)] >= refused[max(refused)]
-    write(tries[0], tmp_path / "best.policy")
-    assert simulate.policy_bytes(tmp_path / "best.policy") == tries[0].policy
+    found = tries[-1]
+    write(found, page, tmp_path / "best.policy")
+    write(found, page, tmp_path / "best.py")
+    assert (
+        simulate.policy_bytes(tmp_path / "best.policy") == found.policy == simulate.policy_bytes(tmp_path / "best.py")
+    )
+    with pytest.raises(ConfigError, match="declares no parameter"):
+        tune(Path(__file__).parents[2] / "examples" / "rules" / "r14_reserve.py", day, PEOPLE, [("asa_s", False)])
+
+
+def test_the_commands_vary_parameters(tmp_path: Path) -> None:
+    best, html = tmp_path / "best.py", tmp_path / "pareto.html"
+    arguments = ["tune", "double11", "--objective", "service_level:max", "--objective", "reserve:min"]
+    arguments += ["--scale", "0.0005", "--days", "4", "--out", str(best), "--html", str(html)]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.output
+    assert "that nothing beats" in found.output
+    assert html.read_text().count("<svg") == 1
+    checked = CliRunner().invoke(app, ["policy", "check", str(best)])
+    assert checked.exit_code == 0, checked.output
+    assert "14 cases hold" in checked.output
+    arguments = ["simulate", "double11", "--set", "release=60s", "--against", "double11", "--scale", "0.0005"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.output
+    assert "double11, release=60s answers ordinary in time in" in " ".join(found.output.split())
+    with pytest.raises(PolicyError, match="release is 1 h: it goes from 20 s to 5 min"):
+        preset("double11", release="1 h")
+    with pytest.raises(PolicyError, match="there is no parameter realese; declared: release"):
+        preset("double11", realese="60s")
+    with pytest.raises(PolicyError, match="write 60s"):
+        preset("double11", release="soon")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from csroute.cli import journal, planning, policies, versions
+from csroute.cli import journal, loading, planning, policies, versions
+from csroute.cli.top import top
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -15,8 +16,8 @@ __all__ = ["app", "run"]
 app = typer.Typer(
     name="csroute",
     help="A low-latency router for customer-service tickets.",
-    epilog="Exit codes: 0 well · 1 the demo's ledgers disagree · 2 usage, setting or policy · "
-    "3 server not reachable · 4 server says no · 5 journal · 130 interrupted.",
+    epilog="Exit codes: 0 well · 1 ledgers disagree (demo, load) · 2 usage, setting or policy · "
+    "3 server not reachable · 4 server says no · 5 journal · 6 the load was not valid · 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +28,8 @@ app.command()(journal.replay)
 app.command()(journal.backup)
 app.command()(journal.restore)
 app.command()(planning.plan)
+app.command()(top)
+app.command()(loading.load)
 app.add_typer(policies.app, name="policy")
 app.command()(versions.override)
 
@@ -92,6 +95,10 @@ def serve(
     metrics: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Where Prometheus reads, or off. [127.0.0.1:7780]")
     ] = None,
+    controller: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="Python that steers, in its own process. [none]"),
+    ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Further settings: TOML.")] = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. SIGUSR1 asks for a snapshot, SIGHUP reloads keys and limits.
@@ -108,6 +115,7 @@ def serve(
         "metrics_listen": metrics,
         "data_dir": data_dir,
         "durability": durability,
+        "controller": controller,
     }
 
     def read() -> Config:
@@ -127,8 +135,9 @@ def serve(
 
 @app.command()
 def explain(
-    ticket: Annotated[str, typer.Argument(help="The ticket's id.")],
+    ticket: Annotated[str, typer.Argument(help="The ticket's id.")] = "",
     *,
+    queue: Annotated[str, typer.Option(metavar="NAME", help="Say what holds this queue up, instead.")] = "",
     server: Annotated[str, typer.Option(metavar="ADDR", help="The server.")] = "127.0.0.1:7700",
     tenant: Annotated[str, typer.Option(help="Whose ticket. Empty: the server's default.")] = "",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server.")] = 5.0,
@@ -139,25 +148,30 @@ def explain(
     until: Annotated[str, typer.Option(metavar="TIME", help="With --data-dir: end at this time.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="With --data-dir: as JSON.")] = False,
 ) -> None:
-    """Say why a ticket is where it is; with --data-dir, all that happened to it, each decision with its reason."""
+    """Say why a ticket is where it is, or what holds a queue up; with --data-dir, a ticket's whole story."""
+    if bool(ticket) == bool(queue):
+        raise typer.BadParameter("name a ticket, or a --queue: exactly one")
+    if queue and data_dir is not None:
+        raise typer.BadParameter("--queue asks a server: leave --data-dir away")
     if data_dir is not None:
         return _story(data_dir, ticket, tenant=tenant, since=since, until=until, as_json=as_json)
 
     from rich.console import Console  # noqa: PLC0415
 
+    from csroute.cli.bottleneck import bottleneck  # noqa: PLC0415
     from csroute.cli.explaining import rendered  # noqa: PLC0415
     from csroute.client import Client  # noqa: PLC0415
     from csroute.errors import UnavailableError  # noqa: PLC0415
 
     with Client(server, tenant=tenant, caller="csroute-explain", timeout_s=timeout) as client:
         try:
-            why = client.explain(ticket)
+            told = bottleneck(client.explain_queue(queue)) if queue else rendered(client.explain(ticket))
         except UnavailableError as error:
             if error.code:
                 raise
             nobody = f"no server answers at {server}; `csroute serve --listen {server}` starts one"
             raise UnavailableError(nobody, grpc_code=14) from None
-    return Console().print(rendered(why))
+    return Console().print(told)
 
 
 def _story(data_dir: Path, ticket: str, *, tenant: str, since: str, until: str, as_json: bool) -> None:
@@ -188,16 +202,28 @@ def simulate(
     policy: Annotated[str, typer.Argument(help="A policy's .py, compiled bytes, or a preset's name.")],
     *,
     workload: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="double11, double11-raw, or a .toml.")
+        str, typer.Option(metavar="NAME|FILE", help="double11, double11-raw, a .toml, or journal:DIR.")
     ] = "double11",
     roster: Annotated[Path | None, typer.Option(metavar="FILE", help="Who works: a .toml.")] = None,
     scale: Annotated[float, typer.Option(min=1e-6, help="So many times the arrivals (and built-in people).")] = 1.0,
+    given: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter's value, as release=60s.")
+    ] = None,
     against: Annotated[str | None, typer.Option(metavar="POLICY", help="Compare with this policy.")] = None,
+    against_given: Annotated[
+        list[str] | None, typer.Option("--against-set", metavar="NAME=VALUE", help="A parameter's value there.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same customers.")] = 1,
     replications: Annotated[int, typer.Option(min=1, max=1000, help="Days played: more tell intervals.")] = 1,
     warmup_s: Annotated[float, typer.Option("--warmup", min=0, help="Seconds played, and not counted.")] = 0.0,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as a page.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
+    since: Annotated[str, typer.Option(metavar="TIME", help="With a journal: what arrived from this time on,")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="until this one.")] = "",
+    tenant: Annotated[str, typer.Option(help="With a journal: whose. Empty: the server's default.")] = "",
+    handle: Annotated[
+        str, typer.Option(metavar="HOW", help="With a journal: handle times as-recorded, or resampled.")
+    ] = "as-recorded",
 ) -> None:
     """Try a policy before the night: the same engine, a virtual clock."""
     from csroute.errors import ConfigError  # noqa: PLC0415
@@ -213,12 +239,15 @@ def simulate(
             workload=workload,
             roster=roster,
             scale=scale,
+            given=given or [],
             against=against,
+            against_given=against_given or [],
             seed=seed,
             replications=replications,
             warmup_s=warmup_s,
             html=html,
             json_path=json,
+            stretch=simulating.Stretch(since, until, tenant, handle),
         )
     except PolicyError as error:
         raise ConfigError(f"policy: {error}") from None
@@ -226,7 +255,7 @@ def simulate(
 
 @app.command()
 def tune(
-    policy: Annotated[Path, typer.Argument(help="A .py with tuned(trial), which returns a Policy.")],
+    policy: Annotated[str, typer.Argument(help="A policy's .py that declares parameters, or a preset's name.")],
     *,
     objective: Annotated[
         list[str], typer.Option(metavar="FIGURE:max|min", help="What to reach; several: give several.")
@@ -239,24 +268,34 @@ def tune(
     days: Annotated[int, typer.Option(min=1, help="Days that may be simulated, all tries together.")] = 50,
     replications: Annotated[int, typer.Option(min=1, help="Days a try.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed, the same search.")] = 1,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the best policy goes, compiled.")] = Path(
-        "best.policy"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where the best policy goes: a page; *.policy: compiled.")
+    ] = Path("best.py"),
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw all tries as a page.")] = None,
 ) -> None:
     """Search for the best parameters of a policy, by simulation."""
-    from csroute.cli import simulating  # noqa: PLC0415
+    from csroute.errors import ConfigError  # noqa: PLC0415
+    from csroute.policy import PolicyError  # noqa: PLC0415
 
-    simulating.tune(
-        policy,
-        objectives=objective,
-        workload=workload,
-        roster=roster,
-        scale=scale,
-        days=days,
-        replications=replications,
-        seed=seed,
-        out=out,
-    )
+    try:
+        from csroute.cli import simulating  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise ConfigError(f"{missing}: install csroute[simulate]") from None
+    try:
+        simulating.tune(
+            policy,
+            objectives=objective,
+            workload=workload,
+            roster=roster,
+            scale=scale,
+            days=days,
+            replications=replications,
+            seed=seed,
+            out=out,
+            html=html,
+        )
+    except PolicyError as error:
+        raise ConfigError(f"policy: {error}") from None
 
 
 @app.command()

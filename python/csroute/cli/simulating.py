@@ -3,33 +3,89 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from csroute.cli.sources import policy_of, values_of
 from csroute.errors import ConfigError
+from csroute.router import policy_bytes
 from csroute.simulate import WORKLOADS, Result, Roster, Workload, run
 from csroute.simulate.compare import compare
 from csroute.simulate.files import load_roster, load_workload
 from csroute.simulate.report import rendered, to_json
+from csroute.simulate.result import shown
+from csroute.v1 import policy_pb2
 
-__all__ = ["inputs", "simulate", "tune"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Stretch", "inputs", "simulate", "tune"]
 
 
-def inputs(workload: str, roster: Path | None, scale: float) -> tuple[Workload, Roster]:
-    """A built-in workload by name, or a TOML file's; its own people unless a roster's file is given."""
+JOURNAL = "journal:"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What is played of a journal: times as people write them; empty: all there is."""
+
+    since: str = ""
+    until: str = ""
+    tenant: str = ""
+    handle: str = "as-recorded"
+
+
+def inputs(
+    workload: str,
+    roster: Path | None,
+    scale: float,
+    *,
+    stretch: Stretch = Stretch(),
+    policies: Sequence[bytes] = (),
+) -> tuple[Workload, Roster]:
+    """A built-in workload by name, a TOML file's, or `journal:DIR`; its own people unless a roster is given.
+
+    Of a journal's tickets those attributes are read that any of the policies may read.
+    """
     built_in = WORKLOADS.get(workload)
-    if built_in is None and roster is None:
+    if workload.startswith(JOURNAL):
+        what, people = _journal(workload.removeprefix(JOURNAL), stretch, policies)
+    elif built_in is not None:
+        what, people = built_in[0](scale), built_in[1](scale)
+    elif roster is None:
         raise ConfigError(
             f"workload {workload}: give its people with --roster; built in with people: {', '.join(WORKLOADS)}"
         )
-    what = built_in[0](scale) if built_in else load_workload(Path(workload))
+    else:
+        what, people = load_workload(Path(workload)), Roster([])
     if built_in is None and scale != 1.0:
         what = what.scaled(scale)
-    people = load_roster(roster) if roster else built_in[1](scale) if built_in else Roster([])
-    return what, people
+    return what, load_roster(roster) if roster else people
+
+
+def _journal(folder: str, stretch: Stretch, policies: Sequence[bytes]) -> tuple[Workload, Roster]:
+    from csroute.cli.progress import progress  # noqa: PLC0415
+    from csroute.journal import parse_time  # noqa: PLC0415 (reads journals)
+    from csroute.simulate.journal import from_journal  # noqa: PLC0415
+
+    tables = [policy_pb2.CompiledPolicy.FromString(policy) for policy in policies]
+    read = {one.name for table in tables for one in table.attributes}
+    read |= {one.attribute for table in tables for one in table.tables}
+    with progress("replaying the journal") as tell:
+        return from_journal(
+            folder,
+            since_us=parse_time(stretch.since) if stretch.since else 0,
+            until_us=parse_time(stretch.until) if stretch.until else None,
+            tenant=stretch.tenant,
+            handle=stretch.handle,
+            attributes=read or None,
+            tell=tell,
+        )
 
 
 def simulate(
@@ -38,16 +94,22 @@ def simulate(
     workload: str,
     roster: Path | None,
     scale: float,
+    given: list[str],
     against: str | None,
+    against_given: list[str],
     seed: int,
     replications: int,
     warmup_s: float,
     html: Path | None,
     json_path: Path | None,
+    stretch: Stretch = Stretch(),
 ) -> None:
     """Runs, prints, writes."""
-    what, people = inputs(workload, roster, scale)
-    console = Console()
+    sources = [source(policy, given)]
+    if against or against_given:
+        sources.append(source(against or policy, against_given))
+    policies = [compiled for compiled, _ in sources]
+    what, people = inputs(workload, roster, scale, stretch=stretch, policies=policies)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -56,22 +118,23 @@ def simulate(
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
 
-        def play(source: str) -> Result:
-            task = progress.add_task(source, total=1.0, tickets=0)
+        def play(compiled: bytes, label: str) -> Result:
+            task = progress.add_task(label, total=1.0, tickets=0)
             return run(
-                source,
+                compiled,
                 what,
                 people,
                 seed=seed,
                 replications=replications,
                 warmup_s=warmup_s,
                 keep_rows=False,
+                label=label,
                 progress=lambda share, tickets: progress.update(task, completed=share, tickets=tickets),
             )
 
-        result = play(policy)
-        comparison = compare(result, play(against)) if against else None
-    console.print(rendered(result, comparison))
+        result, *others = [play(*one) for one in sources]
+    comparison = compare(result, others[0]) if others else None
+    Console().print(rendered(result, comparison))
     if json_path:
         json_path.write_text(json.dumps(to_json(result, comparison), indent=1, ensure_ascii=False) + "\n")
     if html:
@@ -80,8 +143,17 @@ def simulate(
         html.write_text(page(result, comparison))
 
 
+def source(policy: str, given: list[str]) -> tuple[bytes, str]:
+    """A policy's bytes with these values of its parameters, and what to call it."""
+    if not given:
+        compiled = policy_bytes(policy)
+        return compiled, policy_pb2.CompiledPolicy.FromString(compiled).name
+    found = policy_of(policy, **values_of(given))
+    return found.compile(), f"{found.name}, {', '.join(given)}"
+
+
 def tune(
-    policy: Path,
+    policy: str,
     *,
     objectives: list[str],
     workload: str,
@@ -91,32 +163,45 @@ def tune(
     replications: int,
     seed: int,
     out: Path,
+    html: Path | None,
 ) -> None:
-    """Searches, prints what nothing beats, writes the first of these as a policy's file."""
-    from csroute.simulate.tune import tunable, tune, write  # noqa: PLC0415
+    """Searches, prints what nothing beats, writes the first of these as a policy's page."""
+    from csroute.simulate.tune import tune, write  # noqa: PLC0415
 
     goals = [_objective(one) for one in objectives]
     what, people = inputs(workload, roster, scale)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("tries", total=max(1, days // replications))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total} days"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(policy, total=days // replications * replications)
         tries = tune(
-            tunable(policy),
+            policy,
             what,
             people,
             goals,
             days=days,
             replications=replications,
             seed=seed,
-            progress=lambda done, _: progress.update(task, completed=done),
+            progress=lambda done, _: progress.update(task, completed=done * replications),
         )
     best = sorted((one for one in tries if one.best), key=lambda one: one.reached[0], reverse=goals[0][1])
     table = Table(title=f"{len(best)} of {len(tries)} tries that nothing beats", title_justify="left")
     for name in (*best[0].parameters, *(name for name, _ in goals)):
         table.add_column(name, justify="right")
     for one in best:
-        table.add_row(*map(str, one.parameters.values()), *(f"{value:.4g}" for value in one.reached))
-    Console().print(table)
-    write(best[0], out)
+        table.add_row(*map(str, one.parameters.values()), *map(shown, [name for name, _ in goals], one.reached))
+    console = Console()
+    console.print(table)
+    write(best[0], policy, out)
+    console.print(f"wrote {out}: the first of these", soft_wrap=True)
+    if html:
+        from csroute.simulate.pareto import pareto  # noqa: PLC0415 (charts are slow to load)
+
+        html.write_text(pareto(tries, goals, f"{policy} on {what.name}"))
 
 
 def _objective(text: str) -> tuple[str, bool]:

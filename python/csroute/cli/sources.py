@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csroute.errors import ConfigError
-from csroute.policy import Policy, guess, load
+from csroute.policy import Policy, guess, load, preset
 from csroute.policy.attributes import facts_of
 from csroute.types import AgentSpec
 
@@ -17,22 +16,26 @@ if TYPE_CHECKING:
 
     from csroute.policy import Scene
     from csroute.policy.attributes import Attributes
+    from csroute.policy.parameters import Value
 
-__all__ = ["policy_of", "roster_of", "scenes_of", "ticket_of"]
+__all__ = ["policy_of", "roster_of", "scenes_of", "ticket_of", "values_of"]
 
 
-def policy_of(source: str) -> Policy:
-    """A policy's file, or a preset. Compiled bytes have no rules to check any more."""
+def policy_of(source: str, **given: Value) -> Policy:
+    """A policy's file, or a preset, perhaps with other parameters. Compiled bytes have no rules any more."""
     if source.endswith(".py"):
-        return load(source)
+        return load(source, **given)
     if source.isidentifier() and not Path(source).exists():
-        try:
-            found = importlib.import_module(f"csroute.presets.{source}").policy
-        except ModuleNotFoundError:
-            raise ConfigError(f"policy {source}: there is no such file, and no such preset") from None
-        assert isinstance(found, Policy)  # noqa: S101 - the package's own
-        return found
+        return preset(source, **given)
     raise ConfigError(f"policy {source}: give the .py that it is written in, or a preset's name")
+
+
+def values_of(texts: Sequence[str]) -> dict[str, str]:
+    """Parameters' values, from `name=value`."""
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [text for text, (name, equals, _) in zip(texts, pairs, strict=True) if not (name and equals)]:
+        raise ConfigError(f"{wrong[0]!r}: write a parameter's NAME=VALUE, as release=60s")
+    return {name: value for name, _, value in pairs}
 
 
 def scenes_of(policy: Policy, names: Sequence[str]) -> list[Scene]:

@@ -17,6 +17,7 @@ in order; a refused item is its error, returned and not raised.
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
 
@@ -33,15 +34,18 @@ from csroute.types import (
     Explanation,
     Guess,
     Installed,
+    Live,
     Login,
     Mark,
     Mirror,
     PauseClock,
     Position,
     Presence,
+    QueueExplanation,
     Requirement,
     ResumeClock,
     RouteResult,
+    RuleTuning,
     SetPresence,
     Stats,
     TableSet,
@@ -64,7 +68,7 @@ from csroute.types.versions import (
     scene_request,
     table_request,
 )
-from csroute.v1 import admin_pb2, agent_pb2, explain_pb2, stats_pb2, ticket_pb2, version_pb2
+from csroute.v1 import admin_pb2, agent_pb2, explain_pb2, live_pb2, stats_pb2, ticket_pb2, version_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -89,18 +93,18 @@ class Ask(NamedTuple, Generic[R]):
     wait_ms: int = 0
 
 
-class Blocking:
+class Blocking(ABC):
     """Answers a call when it returns."""
 
-    def _ask(self, ask: Ask[R]) -> R:
-        raise NotImplementedError
+    @abstractmethod
+    def _ask(self, ask: Ask[R]) -> R: ...
 
 
-class Awaiting:
+class Awaiting(ABC):
     """Answers a call when it is awaited."""
 
-    async def _ask(self, ask: Ask[R]) -> R:
-        raise NotImplementedError
+    @abstractmethod
+    async def _ask(self, ask: Ask[R]) -> R: ...
 
 
 class both(Generic[P, R]):  # noqa: N801 (a decorator)
@@ -226,6 +230,12 @@ class Calls:
     def explain(self, ticket: str) -> Ask[Explanation]:
         """Why a ticket is where it is."""
         return Ask("RoutingService/Explain", explain_pb2.ExplainRequest(ticket=ticket), _one(Explanation))
+
+    @both
+    def explain_queue(self, queue: str) -> Ask[QueueExplanation]:
+        """What holds a queue up, and what would help."""
+        request = explain_pb2.ExplainQueueRequest(queue=queue)
+        return Ask("RoutingService/ExplainQueue", request, _one(QueueExplanation))
 
     # --- agents: AgentService ---
 
@@ -353,6 +363,21 @@ class Calls:
         """Figures of the tenant. `with_state_hash` stops the server while it reads everything; else the hash is 0."""
         request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
         return Ask("AdminService/GetStats", request, _one(Stats))
+
+    @both
+    def live(self) -> Ask[Live]:
+        """The live state as tables: what a controller steers by."""
+        return Ask("AdminService/GetLive", live_pb2.GetLiveRequest(), _one(Live))
+
+    @both
+    def tune(self, rules: Iterable[RuleTuning], *, lapse_ms: int = 0, policy_version: int = 0) -> Ask[ActionResult]:
+        """Moves these rules' figures, and no others', for so long (0: 10 s), whoever waits included; none: ends it.
+
+        `policy_version`: what it was made for; ConflictError if another policy is installed by now. 0: any.
+        """
+        wire = [rule.to_wire() for rule in rules]
+        request = live_pb2.TuneRequest(rules=wire, lapse_ms=lapse_ms, policy_version=policy_version)
+        return Ask("AdminService/Tune", request, _one(ActionResult))
 
     @both
     def drain(self, on: bool = True) -> Ask[int]:

@@ -9,13 +9,15 @@ from csroute import _csroute
 from csroute.errors import JournalError, rejection
 from csroute.journal.read import CHUNK_BYTES, method_names, refusing
 from csroute.types import Event, Explanation
-from csroute.v1 import event_pb2, explain_pb2
+from csroute.v1 import agent_pb2, event_pb2, explain_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from os import PathLike
 
-__all__ = ["Compared", "Heard", "Replayed", "Story", "heard", "replay", "story"]
+    from google.protobuf.message import Message
+
+__all__ = ["Compared", "Heard", "Replayed", "Story", "agents_and_events", "heard", "replay", "story"]
 
 TENANT_DEFAULT = "default"
 
@@ -105,6 +107,39 @@ def heard(
             yield one
 
 
+def agents_and_events(
+    data_dir: str | PathLike[str],
+    *,
+    since_us: int = 0,
+    until_us: int | None = None,
+    tenant: str = "",
+    tell: Callable[[int, int], None] | None = None,
+) -> tuple[int, list[agent_pb2.Agent], Iterator[event_pb2.Event]]:
+    """The newest snapshot not after `since_us`: its block (0: none), its agents, and every event from there on.
+
+    Raises JournalError, also while the events are read.
+    """
+    tenant, source = tenant or TENANT_DEFAULT, _open(data_dir, since_us)
+    agents = list(_agents(source, tenant)) if source.began() else []
+    told = _run(source, Replayed(), until_us, tell, events=True, tenant=tenant)
+    return source.began(), agents, (one.wire for one in told)
+
+
+def _agents(source: _csroute.Replay, tenant: str) -> Iterator[agent_pb2.Agent]:
+    token = ""
+    while True:
+        request = agent_pb2.ListAgentsRequest(page_size=1000, page_token=token)
+        reply = agent_pb2.ListAgentsReply.FromString(_asked(source, "ListAgents", tenant, request))
+        yield from reply.agents
+        if not (token := reply.next_page_token):
+            return
+
+
+def _asked(source: _csroute.Replay, method: str, tenant: str, request: Message) -> bytes:
+    number = next(number for number, name in method_names().items() if name == method)
+    return source.ask(number, tenant, request.SerializeToString())
+
+
 def story(
     data_dir: str | PathLike[str],
     ticket: str,
@@ -162,9 +197,8 @@ def _run(
 
 
 def _explained(source: _csroute.Replay, tenant: str, ticket: str) -> Explanation | None:
-    number = next(number for number, name in method_names().items() if name == "Explain")
     try:
-        reply = source.ask(number, tenant, explain_pb2.ExplainRequest(ticket=ticket).SerializeToString())
+        reply = _asked(source, "Explain", tenant, explain_pb2.ExplainRequest(ticket=ticket))
     except _csroute.Rejected as no:
         error = rejection(no.status)
         if error.name == "TICKET_UNKNOWN":

@@ -29,7 +29,8 @@ from csroute.policy.compile import version
 from csroute.policy.conditions import QueueCondition, Reserve, While, oldest_wait, queue_length
 from csroute.policy.durations import Duration, hours, milliseconds, minutes, seconds
 from csroute.policy.layers import Affinity, After, At, AutoAccept, Fit, Layer, Offer, Otherwise, Rule
-from csroute.policy.load import load
+from csroute.policy.load import load, preset
+from csroute.policy.parameters import parameter
 from csroute.policy.policy import Cap, Case, Channel, Fairness, Finding, Limits, Policy, PolicyError
 from csroute.policy.scenes import Change, Dates, Scene, change, wake
 from csroute.policy.skills import Family, Needs, Skill, Skills, family
@@ -90,6 +91,8 @@ __all__ = [
     "never",
     "oldest_wait",
     "optional",
+    "parameter",
+    "preset",
     "queue_length",
     "seconds",
     "strict_priority",

@@ -15,14 +15,15 @@ from csroute.policy.evaluate import applies
 from csroute.policy.layers import At, Gives, Rule
 from csroute.policy.numbers import milli
 from csroute.policy.policy import Finding
-from csroute.policy.reach import combinations, terms, tests
+from csroute.policy.reach import combinations, tests
 from csroute.policy.rules import covers
 from csroute.policy.urgency import ByDeadline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from csroute.policy.clocks import Clock, ClockUse
+    from csroute.policy.conditions import Reserve
     from csroute.policy.layers import Layer
     from csroute.policy.policy import Policy
 
@@ -199,22 +200,31 @@ def _eaten(policy: Policy) -> Iterator[Finding]:
 def _asked_for(policy: Policy) -> Iterator[Finding]:
     """Rules that ask for the very agents that a reserve keeps from their tickets."""
     kept = {reserve.skill.groups[0][0].skill: reserve for reserve in policy.declared_reserves()}
-    layers = [layer for layer in policy.layers if any(r.reserves or any(terms(r)) for r in policy.rules(layer))]
+    asking = {rule: only for rule in _everything(policy) if (only := _only_kept(rule, kept))}
+    layers = [layer for layer in policy.layers if any(r.reserves or r in asking for r in policy.rules(layer))]
     told: set[tuple[Gives, str]] = set()
-    for values in combinations(policy, layers) if kept else ():
+    for values in combinations(policy, layers) if asking else ():
         rules: list[Gives] = [rule for layer in layers for rule in applies(policy, layer, values)]
         named = [reserve for rule in rules for reserve in rule.reserves] or [*policy.otherwise.reserves]
         for rule in rules:
-            needs = [rule.needs, *(step.needs for step in rule.steps), *(each.needs for each in rule.overlays)]
-            for group in [group for part in needs if part is not None for group in part.groups]:
-                reserve = kept.get(group[0].skill)
-                only = all(term.skill == group[0].skill for term in group)
-                if reserve is None or not only or reserve in named or (rule, reserve.name) in told:
+            for skill, reserve in asking.get(rule, {}).items():
+                if reserve in named or (rule, reserve.name) in told:
                     continue
                 told.add((rule, reserve.name))
-                wrong = f"it asks for {group[0].skill}, which the reserve {reserve.name} keeps from its tickets"
+                wrong = f"it asks for {skill}, which the reserve {reserve.name} keeps from its tickets"
                 right = f"name the reserve, like reserves=[{reserve.name}], or ask for somebody else"
                 yield Finding(rule.origin, f"{rule}: needs", f"{wrong}: {right}", warning=True)
+
+
+def _only_kept(rule: Gives, kept: Mapping[str, Reserve]) -> dict[str, Reserve]:
+    """The reserves, by skill, of which a group of needs asks for nobody else."""
+    needs = [rule.needs, *(step.needs for step in rule.steps), *(each.needs for each in rule.overlays)]
+    groups = [group for part in needs if part is not None for group in part.groups]
+    return {
+        group[0].skill: kept[group[0].skill]
+        for group in groups
+        if group[0].skill in kept and all(term.skill == group[0].skill for term in group)
+    }
 
 
 # --- Fairness ---------------------------------------------------------------------------------------------------------

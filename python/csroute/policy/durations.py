@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["Duration", "hours", "milliseconds", "minutes", "seconds"]
+__all__ = ["Duration", "duration", "hours", "milliseconds", "minutes", "seconds"]
 
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms"))
 
@@ -70,3 +71,16 @@ def minutes(count: float) -> Duration:
 def hours(count: float) -> Duration:
     """So many hours; ValueError unless that is a whole number of milliseconds."""
     return _of(count, 3_600_000)
+
+
+def duration(text: str) -> Duration:
+    """As people write it: "60s", "1.5 min", "-250 ms". ValueError where it is none.
+
+    >>> str(duration("1.5 min"))
+    '1 min 30 s'
+    """
+    found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*([a-z]+)\s*", text)
+    sizes = {unit: size for size, unit in _UNITS}
+    if found is None or found[2] not in sizes:
+        raise ValueError(f"{text!r} is no duration: write a number and {', '.join(sizes)}")
+    return _of(float(found[1]) if "." in found[1] else int(found[1]), sizes[found[2]])

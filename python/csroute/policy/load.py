@@ -1,22 +1,61 @@
-"""A policy's file, read."""
+"""A policy's file, or a preset, read; perhaps with other values of its parameters."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 
+from csroute.errors import ConfigError
 from csroute.policy.origin import Origin
+from csroute.policy.parameters import Parameter, Value, Values, reading
 from csroute.policy.policy import Finding, Policy, PolicyError
 
-__all__ = ["load"]
+__all__ = ["load", "preset", "preset_file", "read"]
 
 
-def load(path: str | Path) -> Policy:
-    """Runs a policy's file and returns its `policy`. PolicyError with file and line where it cannot be run."""
+def load(path: str | Path, /, **given: Value) -> Policy:
+    """Runs a policy's file and returns its `policy`; `given`: other values of its parameters, by name.
+
+    PolicyError with file and line where it cannot be run.
+    """
+    return read(path, given)[0]
+
+
+def preset(name: str, /, **given: Value) -> Policy:
+    """A policy that comes with csroute, perhaps with other values of its parameters. ConfigError if there is none."""
+    if given:
+        return load(preset_file(name), **given)
+    preset_file(name)
+    policy = importlib.import_module(f"csroute.presets.{name}").policy
+    assert isinstance(policy, Policy)  # noqa: S101 - the package's own
+    return policy
+
+
+def preset_file(name: str) -> Path:
+    """The file of a preset. ConfigError if there is none."""
+    file = Path(__file__).parents[1] / "presets" / f"{name}.py"
+    if not file.is_file() or "\npolicy = " not in file.read_text(encoding="utf-8"):
+        raise ConfigError(f"policy {name}: there is no such file, and no such preset in csroute.presets")
+    return file
+
+
+def read(path: str | Path, given: Values) -> tuple[Policy, dict[str, Parameter]]:
+    """The policy of a file, and the parameters that it declares, in order."""
     file = Path(path)
+    found: dict[str, Parameter] = {}
+    try:
+        with reading(given) as found:
+            policy = _run(file)
+    except ValueError as error:
+        raise _refused(file, 0, str(error)) from None
+    return policy, found
+
+
+def _run(file: Path) -> Policy:
     if not file.is_file():
         raise _refused(file, 0, "there is no such file")
     name = f"csroute_policy_{file.stem}"

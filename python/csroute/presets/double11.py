@@ -12,13 +12,14 @@ from typing import Literal
 
 from csroute.policy import *
 
-__all__ = ["CHANNELS", "Clocks", "Law", "Promise", "Rank", "S", "Scenes", "Speak", "Ticket", "Who", "Work", "policy"]
+__all__ = ["CHANNELS", "Clocks", "Law", "Promise", "Rank", "Reserves", "S", "Scenes", "Speak", "Ticket", "Who", "Work", "policy"]
 
 
 class Ticket(Attributes):
     """What the gateways say of a ticket. Detectors err: intent in up to 8 %, emotion in 15 % of cases."""
 
     channel: Attr[Literal["chat", "phone", "social", "in_app", "store"]]
+    customer: Attr[str] = optional()  # no rule reads it: whoever answers first is remembered by it
     category: Detected[Literal["order", "logistics", "payment", "after_sales"]] = detected(at=0.6, sticky=True)
     topic: Detected[Literal["delivery_time", "refund", "electronics", "quality", "complaint"]] = detected(at=0.6)
     emotion: Detected[Literal["neutral", "angry"]] = detected(at=0.8, sticky=True)
@@ -58,12 +59,27 @@ class Clocks:
     resolved = Goal(resolution, share=0.99, within=hours(3))
 
 
+RELEASE = parameter("release", seconds(120), low=seconds(20), high=seconds(300))
+
+
+class Reserves:
+    """R14: kept from everyone until somebody has waited for `RELEASE`, withdrawn when nobody waits for long any more."""
+
+    emergency = Reserve(S.reserve, open=oldest_wait(over=RELEASE, until=seconds(10)))
+
+
+SPARE = [Reserves.emergency]
+
+
 class Who(Layer):
-    """Queues: which people, and whom else as time goes by (R1, R2, R14: the reserve comes last). Dormant ones: scenes'."""
+    """Queues: which people, and whom else as time goes by (R1, R2, R14: the reserve comes last). Dormant ones: scenes'.
+
+    Those that the emergency reserve may help name it; their waits release it.
+    """
 
     emergency = Rule(Ticket.kind.is_("emergency"), needs=S.expert | S.complaints.at_least(3), dormant=True,
         steps=[After(seconds(10), needs=S.expert | S.complaints | S.reserve, alert="emergency lead")],
-        why="the 24 h hotline: seniors at once, then the reserve")
+        reserves=SPARE, why="the 24 h hotline: seniors at once, then the reserve, once released")
     isolated = Rule(Ticket.channel.is_("social", "in_app"), needs=S.expert, dormant=True,
         why="a network-security event: what comes by these channels is for cleared agents only")
     public = Rule(Ticket.kind.is_("public"), needs=S.expert | S.complaints.at_least(3), dormant=True,
@@ -71,7 +87,7 @@ class Who(Layer):
         why="a public-opinion event: the green channel, and a supervisor hears of each")
     crisis = Rule(Ticket.crisis.present(), needs=S.complaints | S.after_sales.at_least(2), dormant=True,
         steps=[After(seconds(30), needs=S.complaints | S.after_sales | S.reserve, alert="crisis desk")],
-        why="a quality crisis, or parcels lost: a desk of its own")
+        reserves=SPARE, why="a quality crisis, or parcels lost: a desk of its own")
     follow_up = Rule(Ticket.kind.is_("follow_up"), needs=S.after_sales | S.complaints, why="R17: 24 h after resolution")
     bad_review = Rule(
         Ticket.kind.is_("bad_review"),
@@ -83,6 +99,7 @@ class Who(Layer):
         Ticket.kind.is_("live"),
         needs=S.live,
         steps=[After(seconds(20), needs=S.live | S.order), After(seconds(90), needs=S.live | S.order | S.reserve)],
+        reserves=SPARE,
         why="R13: the live stream has seats of its own",
     )
     complaint = Rule(
@@ -110,12 +127,14 @@ class Who(Layer):
             After(seconds(20), needs=S.vip | S.order.at_least(2) | S.logistics.at_least(2) | S.after_sales.at_least(2)),
             At(Clocks.response, 0.8, needs=S.vip | S.order | S.logistics | S.after_sales | S.reserve, alert="vip desk"),
         ],
+        reserves=SPARE,
         why="R4: a desk of their own; R5: then whoever is backbone",
     )
     foreign = Rule(
         Ticket.language.is_("en", "other"),
         needs=S.cross_border,
         steps=[After(seconds(40), needs=S.cross_border | S.vip | S.translation)],
+        reserves=SPARE,
         why="R18: the cross-border desk",
     )
     logistics = Rule(
@@ -126,12 +145,14 @@ class Who(Layer):
             After(seconds(40), needs=S.logistics | S.order | S.after_sales),
             At(Clocks.legal, 0.5, needs=S.logistics | S.order | S.after_sales | S.reserve, alert="logistics lead"),
         ],
+        reserves=SPARE,
         why="R1",
     )
     payment = Rule(
         Ticket.category.is_("payment"),
         needs=S.payment,
         steps=[After(minutes(1), needs=S.payment | S.order | S.after_sales)],
+        reserves=SPARE,
         why="R1",
     )
     after_sales = Rule(
@@ -146,6 +167,7 @@ class Who(Layer):
             After(seconds(30), needs=S.order | S.payment | S.after_sales),
             At(Clocks.legal, 0.5, needs=S.order | S.payment | S.after_sales | S.logistics | S.reserve, alert="floor lead"),
         ],
+        reserves=SPARE,
         why="R1: orders, and all that no detector is sure of",
     )
 
@@ -214,23 +236,29 @@ class Rank(Layer, every=True):
     ordinary = Otherwise()
 
 
+REMEMBERED = hours(24)
+
+
 class Work(Layer):
-    """How work is handed over: calls are taken at once, the rest is offered; who came before goes to the same person."""
+    """How work is handed over: calls are taken at once, the rest is offered; who came before goes to the same person.
+
+    Whoever is the first to answer a customer is remembered for a day, and waited for when that customer comes again.
+    """
 
     phone = Rule(
         Ticket.channel.is_("phone"),
         offer=AutoAccept(),
         wrap_up=seconds(20),
-        affinity=Affinity(seconds(10)),
+        affinity=Affinity(seconds(10), owner=REMEMBERED),
         why="a caller hears the wait: assigned at once, a short hold",
     )
     again = Rule(
         Ticket.contact.is_("repeat"),
-        affinity=Affinity(seconds(30)),
+        affinity=Affinity(seconds(30), owner=REMEMBERED),
         order=["best_level", "least_loaded"],
         why="R9, R22: the earlier agent, or a higher level",
     )
-    written = Otherwise(affinity=Affinity(seconds(15)), why="R9: the first to answer stays responsible")
+    written = Otherwise(affinity=Affinity(seconds(15), owner=REMEMBERED), why="R9: the first to answer stays responsible")
 
 
 DEFAULTS = Otherwise(offer=Offer(seconds(20)))
@@ -292,6 +320,7 @@ policy = Policy(
     skills=S,
     layers=[Who, Speak, Law, Promise, Rank, Work],
     clocks=Clocks,
+    reserves=Reserves,
     scenes=Scenes,
     channels=CHANNELS,
     defaults=DEFAULTS,

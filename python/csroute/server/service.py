@@ -36,6 +36,7 @@ from csroute.server.door import TENANT_DEFAULT, Door
 from csroute.server.life import Life
 from csroute.server.pump import Pump, Refused
 from csroute.server.secure import Certificates, certificates, credentials, server_credentials
+from csroute.server.steering import Steersman
 from csroute.v1 import (
     admin_service_pb2,
     agent_service_pb2,
@@ -95,6 +96,7 @@ class Server:
         """The port of the Prometheus endpoint, once started; 0: it is off."""
         self._stopped = False
         self._watching: asyncio.Task[None] | None = None
+        self._steersman: Steersman | None = None
         self.over = asyncio.Event()
         """Set when the node failed: it must be started again."""
         self.why = ""
@@ -133,6 +135,9 @@ class Server:
             raise
         await self._set_health(serving=True)
         self._watching = asyncio.create_task(self._watch())
+        if config.controller:
+            self._steersman = Steersman(config.controller, self._steer)
+            self._steersman.start()
         ports = {"port": self.port, "native_port": self.native_port, "metrics_port": self.metrics_port}
         self._log.info("listening", **ports, tenants=sorted(compiled))
 
@@ -145,6 +150,8 @@ class Server:
         self._log.info("draining", grace_s=grace_s)
         if self._watching is not None:
             self._watching.cancel()
+        if self._steersman is not None:
+            await self._steersman.stop()
         await self._health.enter_graceful_shutdown()
         self._node.drain(True)
         stopping = asyncio.create_task(self._server.stop(grace_s + _ENDING_S))  # no new calls from here on
@@ -205,12 +212,15 @@ class Server:
         request = version_pb2.ApplyRequest(policy=policy, at_start=True, why="the server's setting")
         await self._ask("/csroute.v1.PolicyService/Apply", tenant, request.SerializeToString())
 
-    async def _ask(self, path: str, tenant: str, request: bytes) -> bytes:
+    async def _ask(self, path: str, tenant: str, request: bytes, *, caller: str = "server") -> bytes:
         number = next(number for number, name, _ in _csroute.methods() if name == path)
         try:
-            return await self._pump.call(number, tenant, "server", request, 0)
+            return await self._pump.call(number, tenant, caller, request, 0)
         except Refused as no:
             raise rejection(no.status) from None
+
+    async def _steer(self, path: str, request: bytes) -> bytes:
+        return await self._ask(path, TENANT_DEFAULT, request, caller="controller")
 
     async def _listen(self) -> None:
         try:
@@ -286,12 +296,17 @@ class Server:
             return
         host, _, port = self.config.metrics_listen.rpartition(":")
         try:
-            figures = NodeCollector(self._node.metrics, lambda: self._native.figures() if self._native else b"{}")
+            figures = NodeCollector(
+                self._node.metrics, lambda: self._native.figures() if self._native else b"{}", self._steered
+            )
             self._metrics, _thread = serve_metrics(figures, host.strip("[]"), int(port))
         except OSError as error:
             at = self.config.metrics_listen
             raise ConfigError(f"metrics_listen: {at} cannot be listened on: {error.strerror}") from None
         self.metrics_port = self._metrics.server_port
+
+    def _steered(self) -> dict[str, int]:
+        return self._steersman.figures if self._steersman is not None else {}
 
     def snapshot(self) -> None:
         """Asks for a snapshot of all that is decided by now."""

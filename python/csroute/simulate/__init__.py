@@ -18,6 +18,7 @@ from csroute.simulate.arrays import ARRIVAL, OUTCOMES, ROW, arrivals
 from csroute.simulate.compare import Comparison, compare
 from csroute.simulate.draws import Empirical, Exponential, Fixed, LogNormal, Never, Weibull
 from csroute.simulate.estimate import Estimate, estimate
+from csroute.simulate.journal import from_journal
 from csroute.simulate.models import CHANNEL, Class, Model, network, queue
 from csroute.simulate.presets import WORKLOADS, double11, double11_raw, double11_roster
 from csroute.simulate.result import Replication, Result
@@ -56,6 +57,7 @@ __all__ = [
     "double11_raw",
     "double11_roster",
     "estimate",
+    "from_journal",
     "network",
     "policy_bytes",
     "queue",

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from csroute.simulate.report import load_line
-from csroute.simulate.result import SHOWN, shown
 from csroute.simulate.setup import INTERVAL_S
+from csroute.simulate.sheets import sheets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from csroute.simulate.compare import Comparison
     from csroute.simulate.result import Result
+    from csroute.simulate.sheets import Sheet
 
-__all__ = ["page"]
+__all__ = ["STYLE", "notebook", "page", "svg", "table"]
 
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#223}
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#223}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid #dde;text-align:right}
 td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}.load{font-size:1.2rem;font-weight:600}"""
 
@@ -29,62 +29,57 @@ def page(result: Result, against: Comparison | None = None) -> str:
     """The whole page."""
     scene = result.scene
     title = f"{scene.policy_name} on {scene.workload.name}"
-    parts = [f"<h1>{escape(title)}</h1>", f"<p class=load>{escape(load_line(result))}</p>"]
-    if against is not None:
-        parts.append(f"<p>{escape(against.sentence())}</p>")
-    parts.append(_figures(result, against))
+    parts = [f"<h1>{escape(title)}</h1>", *_opening(result, against)]
+    first, *rest = sheets(result, against)
+    parts.append(_sheet(first))
     for heading, draw in _CHARTS.items():
-        parts.append(f"<h2>{heading}</h2>{_svg(draw, result)}")
-    parts += [_cut(result, cut) for cut in ("queue", *scene.cuts)]
+        parts.append(f"<h2>{heading}</h2>{svg(draw, result)}")
+    parts += map(_sheet, rest)
     facts = f"Policy {scene.policy_version:016x}, seed {result.seed}, {len(result.replications)} replication(s)."
-    body = "\n".join(
-        [*parts, f"<p>{facts} Service level: met ÷ (answered + abandoned + overflowed − short abandons).</p>"]
-    )
-    return f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>\n{body}\n"
+    level = "Service level: met ÷ (answered + abandoned + overflowed − short abandons)"
+    body = "\n".join([*parts, f"<p>{facts} {level}; an abandon is short before {scene.short_abandon_s:g} s.</p>"])
+    return f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>\n{body}\n"
 
 
-def _figures(result: Result, against: Comparison | None) -> str:
-    summary = result.summary()
-    others = against.other.summary() if against else {}
-    rows = []
-    for name, (words, _) in SHOWN.items():
-        cells = [shown(name, summary[name].mean), "± " + shown(name, summary[name].half_width)]
-        if against is not None:
-            change = against.differences[name]
-            cells += [shown(name, others[name].mean), f"{shown(name, change.mean)} ± {shown(name, change.half_width)}"]
-        rows.append([words, *cells])
-    head = ["", escape(result.scene.policy_name), ""]
+def notebook(result: Result) -> str:
+    """What a notebook shows of a result: the opening, all tickets, and by queue and segment."""
+    scene = result.scene
+    head = f"<b>{escape(f'{scene.policy_name} on {scene.workload.name}')}</b>, seed {result.seed}"
+    shown = [sheet for sheet in sheets(result) if sheet.title == "All tickets" or sheet.title.startswith("By ")]
+    folded = [f"<details><summary>{escape(sheet.title)}</summary>{_rows(sheet)}</details>" for sheet in shown[1:]]
+    return "\n".join([head, *_opening(result, None), _rows(shown[0]), *folded])
+
+
+def _opening(result: Result, against: Comparison | None) -> list[str]:
+    said = [f"<p class=load>{escape(result.load_line())}</p>"]
     if against is not None:
-        head += [f"against {against.other.scene.policy_name}", "difference"]
-    return _table(head, rows)
+        said.append(f"<p>{escape(against.sentence())}</p>")
+    return said + [f"<p>{escape(note)}</p>" for note in result.scene.workload.notes]
 
 
-def _cut(result: Result, cut: str) -> str:
-    summary = result.summary()
-    columns = ["tickets", "service_level", "asa_s", "wait_p90_s", "abandoned", "stepped", "reserve"]
-    columns += [f"clock.{clock}" for clock in result.scene.clocks]
-    rows = []
-    for value in result.replications[0].tally.cuts[cut]:
-        suffix = f"[{cut}={value}]"
-        if f"tickets{suffix}" in summary:
-            rows.append([value or "(none)", *(shown(name, summary[name + suffix].mean) for name in columns)])
-    head = [cut, *(SHOWN[name][0] if name in SHOWN else name.removeprefix("clock.") + " met" for name in columns)]
-    return f"<h2>By {escape(cut)}</h2>" + _table(head, rows)
+def _sheet(sheet: Sheet) -> str:
+    return f"<h2>{escape(sheet.title)}</h2>{_rows(sheet)}"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def _rows(sheet: Sheet) -> str:
+    return table(sheet.head, sheet.rows)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table."""
     cells = "".join(f"<th>{escape(one)}</th>" for one in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(one)}</td>" for one in row) + "</tr>" for row in rows)
     return f"<table><tr>{cells}</tr>{body}</table>"
 
 
-def _svg(draw: Callable[[Any, Result], None], result: Result) -> str:
+def svg(draw: Callable[..., None], *of: Any) -> str:  # noqa: ANN401 (what is drawn)
+    """A chart: `draw(axes, *of)`."""
     import matplotlib as mpl  # noqa: PLC0415 (slow to load, and only pages need it)
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     with mpl.rc_context({"svg.hashsalt": "csroute", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
-        draw(figure.subplots(), result)
+        draw(figure.subplots(), *of)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

@@ -25,6 +25,8 @@ from csroute.simulate.workload import Kind, Workload
 __all__ = ["WORKLOADS", "double11", "double11_raw", "double11_roster"]
 
 _KINDS = 16_384
+CUSTOMERS_MAX = 100_000
+"""Of so many customers one is back when a ticket is a repeat contact (as in `double11_workload.tickets`)."""
 _DAY_S = 86_400.0
 _SHIFTS = 3
 RAW_PEAK_PER_MIN = 1_000_000
@@ -39,13 +41,13 @@ def double11(scale: float = 1.0) -> Workload:
     """The day, for `scale` times the usual people: `double11_roster(scale)`."""
     present = night.roster(scale)
     curve = [(float(start), night.arrivals_per_s(start, present)) for start, _ in night.CURVE]
-    return Workload("double11", _kinds(), curve, _DAY_S)
+    return Workload("double11", _kinds(), curve, _DAY_S, customers_max=CUSTOMERS_MAX)
 
 
 def double11_raw(scale: float = 1.0) -> Workload:
     """The day as it is, 306 million tickets; `scale`: a part of it, for `double11_roster(3 × scale)`."""
     curve = [(float(start), share * RAW_PEAK_PER_MIN / 60 * scale) for start, share in night.CURVE]
-    return Workload("double11-raw", _kinds(), curve, _DAY_S)
+    return Workload("double11-raw", _kinds(), curve, _DAY_S, customers_max=CUSTOMERS_MAX)
 
 
 def double11_roster(scale: float = 1.0) -> Roster:
@@ -84,7 +86,15 @@ def _kinds() -> list[Kind]:
         marks = {**plain.marks, "refund_paid": Fixed(_DAY_S)} if attributes.get("topic") == "refund" else plain.marks
         category = attributes.get("category", "")
         kinds.append(
-            replace(plain, channel=channel, attributes=attributes, share=float(share), category=category, marks=marks)
+            replace(
+                plain,
+                channel=channel,
+                attributes=attributes,
+                share=float(share),
+                category=category,
+                marks=marks,
+                known=attributes.get("contact") == "repeat",
+            )
         )
     return kinds
 

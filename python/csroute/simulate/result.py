@@ -6,7 +6,6 @@ result shows its table.
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from csroute.simulate.estimate import Estimate, estimate
-from csroute.simulate.tally import figures
+from csroute.simulate.tally import CLASS_COUNTS, figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +106,18 @@ class Result:
         return {name: np.asarray(np.sum(parts, axis=0)) / len(self.replications) for name, parts in tables.items()}
 
     @cached_property
+    def classes(self) -> dict[str, dict[str, float]]:
+        """`CLASS_COUNTS` by a class's path, means over the replications; those with most tickets first."""
+        found: dict[str, Floats] = {}
+        for one in self.replications:
+            for tally in one.tallies:
+                for number in np.flatnonzero(tally.by_class[0]):
+                    path = one.class_paths[number] if number < len(one.class_paths) else ""
+                    found[path] = found.get(path, 0.0) + tally.by_class[:, number] / len(self.replications)
+        ordered = sorted(found.items(), key=lambda pair: (-pair[1][0], pair[0]))
+        return {path: dict(zip(CLASS_COUNTS, counts.tolist(), strict=True)) for path, counts in ordered}
+
+    @cached_property
     def samples(self) -> list[dict[str, float]]:
         """The figures of each replication, or of each batch."""
         found = []
@@ -125,6 +136,10 @@ class Result:
 
     def summary(self) -> dict[str, Estimate]:
         """Every figure: its mean and half its confidence interval."""
+        return self._summary
+
+    @cached_property
+    def _summary(self) -> dict[str, Estimate]:
         names = dict.fromkeys(name for sample in self.samples for name in sample)
         return {
             name: estimate([sample.get(name, math.nan) for sample in self.samples], self.confidence) for name in names
@@ -134,6 +149,12 @@ class Result:
     def tickets_per_s(self) -> float:
         """Simulated tickets a second, figures included."""
         return sum(one.tickets for one in self.replications) / sum(one.seconds for one in self.replications)
+
+    def load_line(self) -> str:
+        """What every report opens with: offered load ÷ capacity."""
+        load = self.summary()["load"].mean
+        verdict = "the backlog grows, whatever the router does" if load > 1 else "there are people enough, on the whole"
+        return f"Offered load ÷ capacity: {100 * load:.0f} %: {verdict}."
 
     def table(self) -> list[tuple[str, str, str]]:
         """(what, mean, ± half width) of the figures that a summary opens with."""
@@ -145,21 +166,23 @@ class Result:
 
     def __str__(self) -> str:
         title = f"{self.scene.policy_name} on {self.scene.workload.name}, seed {self.seed}"
-        return "\n".join([title, *(f"{what:34} {mean:>12} {width}" for what, mean, width in self.table())])
+        lines = [f"{what:34} {mean:>12} {width}" for what, mean, width in self.table()]
+        return "\n".join([title, self.load_line(), *self.scene.workload.notes, *lines])
 
     def _repr_html_(self) -> str:
-        head = html.escape(f"{self.scene.policy_name} on {self.scene.workload.name}")
-        rows = "".join(
-            f"<tr><td>{html.escape(what)}</td><td>{mean}</td><td>{width}</td></tr>"
-            for what, mean, width in self.table()
-        )
-        return f"<table><caption>{head}, seed {self.seed}</caption>{rows}</table>"
+        from csroute.simulate.html import notebook  # noqa: PLC0415 (it imports this)
+
+        return notebook(self)
 
     def to_arrow(self) -> Any:  # noqa: ANN401 (pyarrow has no types of its own)
-        """The rows as a pyarrow table, with names where rows have numbers; `.to_pandas()` makes a frame of it."""
+        """The rows as a pyarrow table, with names where rows have numbers."""
         from csroute.simulate.tables import rows_to_arrow  # noqa: PLC0415 (an extra: csroute[parquet])
 
         return rows_to_arrow(self)
+
+    def to_pandas(self) -> Any:  # noqa: ANN401 (pandas is the caller's)
+        """The rows as a pandas frame; needs pandas besides pyarrow."""
+        return self.to_arrow().to_pandas()
 
     def to_parquet(self, path: str | Path) -> None:
         """Writes `to_arrow()` to a file."""

@@ -56,13 +56,15 @@ def run(
     warmup_s: float = 0.0,
     confidence: float = 0.95,
     keep_rows: bool | None = None,
+    label: str = "",
     progress: Progress | None = None,
 ) -> Result:
     """Simulates `workload.length_s`, then until nobody is left or six hours more, as often as told.
 
     The same seed gives the same rows, byte for byte, and the n-th ticket is the same under every policy. What arrives
     before `warmup_s` is played and not counted. Intervals: over replications; a single run of a flat workload is cut
-    into 20 batches; a single day has none. keep_rows: None keeps up to 20 million.
+    into 20 batches; a single day has none. keep_rows: None keeps up to 20 million. label: what the report
+    calls the policy, in place of its name.
 
     Raises ConfigError for what makes no sense, PolicyError for a wrong policy, RejectedError where the policy refuses a
     ticket of this workload.
@@ -73,7 +75,7 @@ def run(
             f"than the workload's {workload.length_s} s; between 0 and 1"
         )
     compiled = policy_bytes(policy)
-    scene = Scene.of(compiled, workload, roster)
+    scene = Scene.of(compiled, workload, roster, label)
     keep = workload.expected * replications <= ROWS_MAX if keep_rows is None else keep_rows
     batched = replications == 1 and workload.flat
     done = []

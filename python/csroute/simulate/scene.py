@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from csroute.policy import version
+from csroute.policy.durations import Duration
 from csroute.simulate.setup import kinds_with_returns
 from csroute.v1 import policy_pb2
 
@@ -33,6 +34,8 @@ class Scene:
     clocks: list[str]
     answer_clocks: list[int]
     """Those that run from arrival to an answer, by place: the service level is by these, where a ticket has one."""
+    targets: dict[str, str]
+    """By clock: the policy's targets for it, in words."""
     answer_target_s: float
     short_abandon_s: float
     queues: list[str]
@@ -47,8 +50,8 @@ class Scene:
     """By kind: mean handle time, before anybody's pace."""
 
     @classmethod
-    def of(cls, compiled: bytes, workload: Workload, roster: Roster) -> Scene:
-        """Reads a compiled policy's tables."""
+    def of(cls, compiled: bytes, workload: Workload, roster: Roster, label: str = "") -> Scene:
+        """Reads a compiled policy's tables; `label` in place of its name."""
         tables = policy_pb2.CompiledPolicy.FromString(compiled)
         kinds, _ = kinds_with_returns(workload)
         groups = roster.groups
@@ -58,7 +61,7 @@ class Scene:
             cuts[name] = _codes([kind.attributes.get(name, "") for kind in kinds])
         cost = {channel.name: channel.cost for channel in tables.channels}
         return cls(
-            policy_name=tables.name,
+            policy_name=label or tables.name,
             policy_version=version(compiled),
             workload=workload,
             roster=roster,
@@ -69,6 +72,7 @@ class Scene:
                 for place, clock in enumerate(tables.clocks)
                 if clock.starts == "arrival" and clock.stops in answers
             ],
+            targets=_targets(tables),
             answer_target_s=tables.answer_target_ms / 1000,
             short_abandon_s=tables.short_abandon_ms / 1000,
             queues=[*(rule.name for rule in tables.layers[0].rules), ""],
@@ -88,6 +92,16 @@ class Scene:
             return math.fsum(max(0.0, min(to, length) - max(start, 0.0)) for start, to in spans)  # type: ignore[attr-defined]
 
         return math.fsum(agent.capacity * (inside(agent.shifts) - inside(agent.breaks)) for agent in self.roster.agents)
+
+
+def _targets(tables: policy_pb2.CompiledPolicy) -> dict[str, str]:
+    found: dict[str, set[int]] = {clock.name: set() for clock in tables.clocks}
+    for rule in [rule for layer in tables.layers for rule in layer.rules]:
+        for use in rule.effects.clocks:
+            found[use.clock].add(use.target_ms)
+    for use in tables.defaults.clocks:
+        found[use.clock].add(use.target_ms)
+    return {name: " / ".join(str(Duration(ms)) for ms in sorted(each - {0})) for name, each in found.items()}
 
 
 def _codes(values: list[str]) -> tuple[list[str], npt.NDArray[np.int64]]:

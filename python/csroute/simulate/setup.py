@@ -94,7 +94,9 @@ def setup_json(workload: Workload, roster: Roster, *, seed: int, end_s: float, t
 def _kind(kind: Kind, category: int, back: int, table: _Table) -> dict[str, Any]:
     row: dict[str, Any] = {
         "channel": kind.channel,
-        "attributes": list(kind.attributes.items()),
+        "attributes": [
+            (name, value, round(1000 * kind.confidence.get(name, 1.0))) for name, value in kind.attributes.items()
+        ],
         "skills": list(kind.skills.items()),
         "category": category,
         "work": table.place(kind.handle),

@@ -14,16 +14,19 @@ import numpy as np
 from csroute.simulate.setup import INTERVAL_S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from csroute.simulate.arrays import Floats, Ints, Records
     from csroute.simulate.scene import Scene
 
-__all__ = ["COUNTS", "Tally", "figures"]
+__all__ = ["CLASS_COUNTS", "COUNTS", "Tally", "figures"]
 
 COUNTS: Final = (
     "arrived", "answered", "waited", "met", "abandoned", "short", "overflowed", "refused", "open", "returns",
     "attempts", "declines", "missed", "transfers", "stepped", "reserve", "wait_s", "answer_s", "handle_s", "wrap_up_s",
 )  # fmt: skip
 """met: answered in time; short: abandoned too soon to count; answer_s: waits of the answered; stepped: took a step."""
+CLASS_COUNTS: Final = ("arrived", "met", "counted", "answered", "answer_s", "abandoned")
 _BIN: Final = math.log(1.01)
 _BINS: Final = 2084  # 1 ms .. 10^6 s, and one for less
 _STEPS: Final = 33
@@ -48,6 +51,8 @@ class Tally:
         self.flow = np.zeros((len(scene.queues), len(scene.groups)))
         """Answered, by queue and the group that answered."""
         self.steps = np.zeros(_STEPS)
+        self.by_class = np.zeros((len(CLASS_COUNTS), 0))
+        """`CLASS_COUNTS` by the engine's number of the class."""
         self.work_unit_s = 0.0
         """What arrived, in units × seconds of mean handle time, first contacts alone."""
         self._kind_cell = sum(
@@ -99,7 +104,9 @@ class Tally:
             for side, bits in enumerate(("clocks_met", "clocks_missed")):
                 hit = cell[(rows[bits] >> clock) & 1 == 1]
                 self._clocks[side, clock] += np.bincount(hit, minlength=self._cells)
-        self._by_interval(rows, queue, met, answered | (abandoned & ~short) | (outcome == 3), wait)
+        counted = answered | (abandoned & ~short) | (outcome == 3)
+        self._by_interval(rows, queue, met, counted, wait)
+        self._by_class(rows["class"], (None, met, counted, answered, wait * answered, abandoned & ~short))
         by_group = np.bincount((queue * len(scene.groups) + group)[group >= 0], minlength=self.flow.size)
         self.flow += by_group.reshape(self.flow.shape)
         self.steps += np.bincount(np.minimum(rows["step"], _STEPS - 1), minlength=_STEPS)
@@ -119,6 +126,12 @@ class Tally:
         cells = len(self.scene.queues) * intervals
         for number, weights in enumerate((None, met, counted, wait)):
             self.by_interval[number] += np.bincount(place, weights, cells).reshape(-1, intervals)
+
+    def _by_class(self, number: Ints, columns: Sequence[Floats | None]) -> None:
+        size = max(self.by_class.shape[1], int(number.max()) + 1)
+        self.by_class = np.pad(self.by_class, ((0, 0), (0, size - self.by_class.shape[1])))
+        for place, weights in enumerate(columns):
+            self.by_class[place] += np.bincount(number, weights, size)
 
     def total(self, name: str) -> float:
         """One of `COUNTS`, over all."""
@@ -151,7 +164,8 @@ class Tally:
         leading = table.shape[:-1]
         whole = table.reshape(*leading, *self._shape)
         axes = tuple(len(leading) + place for place in self._others(cut))
-        return np.asarray(whole.sum(axis=axes)).reshape(*leading, -1)
+        values = len(self.cuts[cut]) if cut else 1
+        return np.asarray(whole.sum(axis=axes)).reshape(*leading, values)
 
 
 def figures(tally: Tally, hours_s: Floats, length_s: float) -> dict[str, float]:

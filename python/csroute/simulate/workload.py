@@ -62,6 +62,10 @@ class Kind:
     again: Again | None = None
     marks: Mapping[str, Distribution] = field(default_factory=dict)
     """Moments that the agent marks, so long after the first answer, at the latest when done."""
+    confidence: Mapping[str, float] = field(default_factory=dict)
+    """How sure a detector is of an attribute, by name; others are facts."""
+    known: bool = False
+    """From a customer who came before: one of the workload's last `customers_max`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,10 @@ class Workload:
     recorded: Records | None = None
     segments: Sequence[str] = ("tier",)
     """Attributes that figures are split by, besides queue and channel."""
+    customers_max: int = 0
+    """Of so many customers one may be back: a ticket is a new one's, or by its kind a `known` one's. 0: all unknown."""
+    notes: Sequence[str] = ()
+    """What a reader of the report must know of where it comes from."""
 
     def __post_init__(self) -> None:
         if not self.kinds or any(kind.share < 0 for kind in self.kinds) or not sum(kind.share for kind in self.kinds):
@@ -119,12 +127,20 @@ class Workload:
                 yield self.recorded[first : first + _BLOCK]
             return
         shares = np.cumsum([kind.share for kind in self.kinds])
+        known, new = np.array([kind.known for kind in self.kinds]), 0
         for number, (start, to, rate) in enumerate(self._windows()):
             random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
             count = random.poisson(rate * (to - start))
             at = np.sort(random.random(count)) * (to - start) + start
             kinds = np.searchsorted(shares, random.random(count) * shares[-1], side="right")
-            yield arrivals((at * 1e6).astype(np.int64), np.minimum(kinds, len(shares) - 1))
+            block = arrivals((at * 1e6).astype(np.int64), np.minimum(kinds, len(shares) - 1))
+            if self.customers_max:
+                again = known[block["kind"]]
+                newest = new + np.cumsum(~again)
+                back = random.random(count) * np.minimum(newest, self.customers_max)
+                block["customer"] = newest - np.where(again, back.astype(np.int64), 0)
+                new = int(newest[-1]) if count else new
+            yield block
 
     def _segments(self) -> Iterator[tuple[float, float, float]]:
         ends = [*(start for start, _ in self.curve[1:]), self.length_s]

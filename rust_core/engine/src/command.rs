@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+pub use crate::canary::CanaryTerms;
 use smol_str::SmolStr;
 
 use crate::policy::PolicySpec;
+pub use crate::tuning::RuleTuning;
 use crate::{Micros, Millis};
 
 /// One attribute, as sent.
@@ -203,6 +205,21 @@ pub enum Command<'a> {
     Reclassify {
         tickets_max: u32,
     },
+    /// Part of the tickets is classified by this policy, from now on.
+    StartCanary {
+        policy: Arc<PolicySpec>,
+        terms: CanaryTerms,
+    },
+    /// `reclassify`: those of its tickets that wait, too, go back to the policy.
+    StopCanary {
+        reclassify: bool,
+    },
+    /// These rules are tuned from now on, and no others, for `lapse`. `policy_version`: what it was made for; 0: any.
+    Tune {
+        rules: Arc<[RuleTuning]>,
+        lapse: Millis,
+        policy_version: u64,
+    },
 }
 
 impl<'a> Command<'a> {
@@ -244,7 +261,7 @@ pub enum TicketState {
 }
 
 /// The engine's answer to one accepted item. For tickets, `Engine::route_view` says the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answer {
     /// Nothing was left to do: the same was done before.
     pub replayed: bool,
@@ -252,4 +269,6 @@ pub struct Answer {
     pub state: Option<TicketState>,
     /// `InstallPolicy`, `Reclassify`: tickets classified again.
     pub reclassified: u64,
+    /// The ticket that it left in line: settling may match it yet.
+    pub(crate) lined: Option<u32>,
 }

@@ -144,8 +144,7 @@ impl Engine {
         if !changes {
             return Ok(Answer {
                 replayed: true,
-                state: None,
-                reclassified: 0,
+                ..Answer::default()
             });
         }
         let table = self.facts.0.entry(facts.table.clone()).or_default();
@@ -171,9 +170,8 @@ impl Engine {
             reclassified = self.reclassify_more(FIRST_SLICE).reclassified;
         }
         Ok(Answer {
-            replayed: false,
-            state: None,
             reclassified,
+            ..Answer::default()
         })
     }
 
@@ -184,9 +182,11 @@ impl Engine {
 
     /// Whether counting is worth a look: after another policy came, or a state was restored.
     pub(crate) fn caps_follow(&mut self) {
+        let canary = self.canary.as_ref().map(|canary| &canary.tables);
         let all = self
             .policy
             .iter()
+            .chain(canary)
             .chain(self.classes.iter().map(|(_, class)| &class.tables));
         self.caps.used = all.into_iter().any(|tables| !tables.spec.caps.is_empty());
     }

@@ -199,45 +199,49 @@ impl Engine {
             events_hash: 0,
             ..self.image()
         };
-        xxhash_rust::xxh3::xxh3_64(&self.bytes(&image))
+        xxhash_rust::xxh3::xxh3_64(&self.bytes_of(&image))
     }
 
-    /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
-    pub fn snapshot(&self) -> Vec<u8> {
-        self.bytes(&self.image())
-    }
-
-    fn bytes(&self, image: &Image) -> Vec<u8> {
+    /// An image's bytes; behind them what is seldom there: what is tuned, a canary, the hour's facts, an install that goes on.
+    fn bytes_of(&self, image: &Image) -> Vec<u8> {
+        // Plain data of our own into memory: there is nothing that could fail.
+        let bytes = postcard::to_stdvec(image).unwrap_or_default();
+        let (tuning, canary) = (
+            self.tuning.image(),
+            self.canary.as_ref().map(crate::canary::Canary::image),
+        );
         let tail = Tail {
             sweep: self.sweep,
             slice: self.slice,
             facts: self.facts.image(),
         };
-        // Plain data of our own into memory: there is nothing that could fail.
-        let mut bytes = postcard::to_stdvec(image).unwrap_or_default();
-        if tail != Tail::default() {
-            bytes.extend(postcard::to_stdvec(&tail).unwrap_or_default());
+        if tuning.is_none() && canary.is_none() && tail == Tail::default() {
+            return bytes;
         }
-        bytes
+        postcard::to_extend(&(tuning, canary, tail), bytes).unwrap_or_default()
+    }
+
+    /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
+    pub fn snapshot(&self) -> Vec<u8> {
+        self.bytes_of(&self.image())
     }
 
     /// The engine whose `snapshot` these bytes are.
     pub fn restore(bytes: &[u8]) -> Result<Self, Rejection> {
         let wrong = |error: postcard::Error| damaged(&error.to_string());
-        let (image, rest): (Image, &[u8]) = postcard::take_from_bytes(bytes).map_err(wrong)?;
-        let tail: Tail = if rest.is_empty() {
-            Tail::default()
-        } else {
-            postcard::from_bytes(rest).map_err(wrong)?
-        };
+        let (image, rest) = postcard::take_from_bytes::<Image>(bytes).map_err(wrong)?;
         if image.format != FORMAT {
             return Err(damaged("its format number"));
         }
         let mut engine = Engine::new();
         engine.load(image)?;
-        (engine.sweep, engine.slice) = (tail.sweep, tail.slice);
-        engine.facts.load(tail.facts);
-        engine.caps_follow();
+        if !rest.is_empty() {
+            let (tuning, canary, tail): (_, _, Tail) = postcard::from_bytes(rest).map_err(wrong)?;
+            engine.load_steered(tuning, canary)?;
+            (engine.sweep, engine.slice) = (tail.sweep, tail.slice);
+            engine.facts.load(tail.facts);
+            engine.caps_follow();
+        }
         Ok(engine)
     }
 

@@ -87,6 +87,8 @@ impl Engine {
             .find(|tables| tables.spec.version == spec.version)
             .cloned();
         let tables = known.map_or_else(|| Tables::new(Arc::clone(spec)).map(Arc::new), Ok)?;
+        self.end_tuning();
+        self.canary = None;
         self.make_current(&tables);
         self.facts.follow(&tables);
         self.drop_empty_classes();
@@ -111,13 +113,12 @@ impl Engine {
         }
         let reclassified = count;
         Ok(Answer {
-            replayed: false,
-            state: None,
             reclassified,
+            ..Answer::default()
         })
     }
 
-    fn check_names(&self, specs: &[&PolicySpec]) -> Result<(), Rejection> {
+    pub(crate) fn check_names(&self, specs: &[&PolicySpec]) -> Result<(), Rejection> {
         let channels = specs
             .iter()
             .flat_map(|spec| &spec.channels)
@@ -143,13 +144,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Agents follow the policy's channels and limits.
-    pub(crate) fn make_current(&mut self, tables: &Arc<Tables>) {
+    /// Clocks and moments have their numbers from here on.
+    pub(crate) fn meet_clocks(&mut self, tables: &Tables) {
         for clock in &tables.spec.clocks {
             self.clock_names.intern(&clock.name);
             self.moments.intern(&clock.starts);
             self.moments.intern(&clock.stops);
         }
+    }
+
+    /// Agents follow the policy's channels and limits.
+    pub(crate) fn make_current(&mut self, tables: &Arc<Tables>) {
+        self.meet_clocks(tables);
         self.timers.due_at(0);
         let numbers = tables
             .spec
@@ -178,9 +184,8 @@ impl Engine {
     pub(crate) fn reclassify_more(&mut self, tickets_max: u32) -> Answer {
         let reclassified = self.sweep_on(tickets_max);
         Answer {
-            replayed: false,
-            state: None,
             reclassified,
+            ..Answer::default()
         }
     }
 
@@ -222,8 +227,13 @@ impl Engine {
                 continue;
             };
             let before = ticket.class;
-            // One that no longer fits keeps its class.
-            if let Some(class) = self.class_anew(key, &tables)
+            // One that no longer fits keeps its class; a canary's stays on its side.
+            let of_canary = self.canary_of(before);
+            let class = match &of_canary {
+                Some(canary) => self.natural_class(key, canary, None, true).ok(),
+                None => self.class_anew(key, &tables),
+            };
+            if let Some(class) = class
                 && class != before
             {
                 self.reclassify(key, class, ClassCause::Installed);
@@ -247,7 +257,7 @@ impl Engine {
             let values = tables
                 .read(Some(place), ticket.content.customer(), attributes, &self.facts, true)
                 .ok()?;
-            if let Some(class) = self.classes.memo(channel, &values) {
+            if let Some(class) = self.classes.memo(channel, false, &values) {
                 return Some(class);
             }
             let content = ticket.content.clone();
@@ -269,7 +279,7 @@ impl Engine {
             );
             let class = self.intern_class(tables, class_key).ok()?;
             if simple {
-                self.classes.remember(channel, values, class);
+                self.classes.remember(channel, false, values, class);
             }
             return Some(class);
         }

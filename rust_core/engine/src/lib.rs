@@ -34,6 +34,8 @@ mod agent;
 mod backlog;
 mod bits;
 mod board;
+mod bottleneck;
+pub mod canary;
 mod choose;
 mod class;
 mod clocks;
@@ -45,11 +47,13 @@ mod crew;
 pub mod event;
 mod explain;
 mod facts;
+mod flow;
 mod heap;
 mod image;
 mod install;
 pub mod limits;
 mod lines;
+pub mod live;
 mod load;
 mod names;
 mod order;
@@ -63,9 +67,11 @@ mod slab;
 mod soundness;
 mod steps;
 mod submit;
+pub mod survey;
 mod tables;
 mod ticket;
 mod timers;
+pub mod tuning;
 pub mod view;
 mod warm;
 mod wheel;
@@ -195,6 +201,9 @@ pub struct Engine {
 
     timers: timers::Timers,
     dirty: settle::Dirty,
+    tuning: tuning::Tuning,
+    canary: Option<canary::Canary>,
+    flow: flow::Flow,
     counters: Counters,
     queue_stats: Vec<QueueStats>,
     clock_stats: Vec<view::ClockStats>,
@@ -254,6 +263,9 @@ impl Engine {
             sessions_opened: 0,
             timers: timers::Timers::new(),
             dirty: settle::Dirty::default(),
+            tuning: tuning::Tuning::default(),
+            canary: None,
+            flow: flow::Flow::default(),
             counters: Counters::default(),
             queue_stats: Vec::new(),
             clock_stats: Vec::new(),
@@ -288,11 +300,9 @@ impl Engine {
         let mut result = self.dispatch(command);
         if let Ok(answer) = &mut result {
             self.settle();
-            // What was put in line may have been matched since.
-            if answer.state == Some(TicketState::Waiting)
-                && let Some(found) = command.ticket().and_then(|id| self.find(id))
-            {
-                answer.state = Some(self.state_of(found));
+            // What was put in line may have been matched since; what is gone overflowed.
+            if let Some(key) = answer.lined {
+                *answer = self.left(key);
             }
         }
         std::mem::swap(&mut self.out, events);
@@ -358,12 +368,20 @@ impl Engine {
             C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
             C::SetTable { facts, reclassify } => self.set_table(facts, *reclassify),
             C::Reclassify { tickets_max } => Ok(self.reclassify_more(*tickets_max)),
+            C::StartCanary { policy, terms } => self.start_canary(policy, *terms),
+            C::StopCanary { reclassify } => self.stop_canary(*reclassify),
+            C::Tune {
+                rules,
+                lapse,
+                policy_version,
+            } => self.tune(rules, *lapse, *policy_version),
         }
     }
 
     /// Fires at most `timers_max` timers due until `until`.
     pub fn advance(&mut self, until: Micros, timers_max: u32, events: &mut Vec<Event>) -> Result<Advanced, Rejection> {
         self.check_time(until)?;
+        self.flow.tick(until, &self.queue_stats);
         std::mem::swap(&mut self.out, events);
         let advanced = self.fire_timers(until, timers_max);
         std::mem::swap(&mut self.out, events);

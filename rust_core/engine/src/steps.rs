@@ -317,6 +317,7 @@ impl Engine {
         let queue = self.classes[self.tickets[key].class].queue;
         if self.tickets[key].assigned_at == 0 {
             self.queue_stats[queue as usize].overflowed += 1;
+            self.tally(self.tickets[key].class, |tally| tally.overflowed += 1);
         }
         self.counters.overflowed += 1;
         self.emit(Some(key), None, 0, EventKind::Overflowed { to: to.clone() });

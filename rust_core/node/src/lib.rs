@@ -59,6 +59,6 @@ mod writer;
 
 pub use crate::core::{Call, Limits, NodeCore};
 pub use crate::keeping::Keeping;
-pub use crate::node::{Completion, Node, Settings, Sink};
+pub use crate::node::{Asked, Completion, Node, Settings, Sink};
 pub use crate::stage::Stage;
 pub use crate::trouble::Trouble;

@@ -237,12 +237,12 @@ impl Writer {
             let message = "the caller's deadline passed before the call was begun: nothing was done";
             return self
                 .core
-                .refuse(&job.tenant, asker, Rejection::new(Code::DeadlinePassed, message));
+                .refuse(&job.who.tenant, asker, Rejection::new(Code::DeadlinePassed, message));
         }
         let call = Call {
             method: job.method,
-            tenant: &job.tenant,
-            caller: &job.caller,
+            tenant: &job.who.tenant,
+            caller: &job.who.caller,
             request: &job.request,
         };
         self.current = Some((job.token, Some(job.submitted)));

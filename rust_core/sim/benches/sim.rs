@@ -127,7 +127,7 @@ fn setup(hours: i64) -> Setup {
     };
     let kind = |class: usize| Kind {
         channel: "chat".into(),
-        attributes: vec![("kind".into(), format!("k{class}").into())],
+        attributes: vec![("kind".into(), format!("k{class}").into(), 1000)],
         work: 0,
         patience: 1,
         ..Kind::default()

@@ -76,12 +76,14 @@ pub struct Contact {
     pub row: Row,
 }
 
-/// All of them.
+/// All of them. A free place keeps its last contact, with `id` empty.
 #[derive(Debug, Default)]
 pub struct Contacts {
-    places: Vec<Option<Contact>>,
+    places: Vec<Contact>,
     free: Vec<u32>,
     by_key: FxHashMap<Key, u32>,
+    /// The place asked for last: what a command raises is nearly always about one ticket.
+    last: u32,
 }
 
 impl Contacts {
@@ -89,30 +91,43 @@ impl Contacts {
     pub fn add(&mut self, contact: Contact) -> u32 {
         let place = self.free.pop().unwrap_or(self.places.len() as u32);
         self.by_key.insert(contact.key, place);
-        if place as usize == self.places.len() {
-            self.places.push(Some(contact));
-        } else {
-            self.places[place as usize] = Some(contact);
+        match self.places.get_mut(place as usize) {
+            Some(free) => *free = contact,
+            None => self.places.push(contact),
         }
+        self.last = place;
         place
     }
 
-    /// Takes it out.
-    pub fn remove(&mut self, place: u32) -> Option<Contact> {
-        let contact = self.places.get_mut(place as usize)?.take()?;
+    /// Takes it out; `get` finds it no more.
+    pub fn remove(&mut self, place: u32) {
+        let contact = &mut self.places[place as usize];
+        contact.id = SmolStr::default();
         self.by_key.remove(&contact.key);
         self.free.push(place);
-        Some(contact)
     }
 
     /// By the engine's name for it.
-    pub fn find(&self, id: &str) -> Option<u32> {
-        self.by_key.get(&Key::of(id)?).copied()
+    pub fn find(&mut self, id: &str) -> Option<u32> {
+        let last = self.last;
+        if !id.is_empty() && self.places.get(last as usize).is_some_and(|contact| contact.id == id) {
+            return Some(last);
+        }
+        let place = self.by_key.get(&Key::of(id)?).copied()?;
+        self.last = place;
+        Some(place)
     }
 
     /// By place.
     pub fn get(&mut self, place: u32) -> Option<&mut Contact> {
-        self.places.get_mut(place as usize)?.as_mut()
+        self.places
+            .get_mut(place as usize)
+            .filter(|contact| !contact.id.is_empty())
+    }
+
+    /// By place, to look at.
+    pub fn at(&self, place: u32) -> Option<&Contact> {
+        self.places.get(place as usize).filter(|contact| !contact.id.is_empty())
     }
 
     /// How many there are.
@@ -122,7 +137,8 @@ impl Contacts {
 
     /// All that are left, by key.
     pub fn drain(&mut self) -> Vec<Contact> {
-        let mut left: Vec<Contact> = self.places.drain(..).flatten().collect();
+        let mut left = std::mem::take(&mut self.places);
+        left.retain(|contact| !contact.id.is_empty());
         left.sort_unstable_by_key(|contact| contact.key);
         self.free.clear();
         self.by_key.clear();

@@ -7,9 +7,9 @@ use csroute_engine::{Event, EventKind, Micros, Presence};
 use smol_str::SmolStr;
 
 use crate::agenda::Item;
-use crate::contact::{Contact, Phase};
+use crate::contact::{Contact, Key, Phase};
 use crate::draw::{NEVER, Purpose};
-use crate::row::Outcome;
+use crate::row::{Outcome, Row};
 use crate::setup::AGAIN_MAX;
 use crate::simulation::{Return, Simulation};
 
@@ -271,9 +271,10 @@ impl Simulation {
     /// The row is whole; the customer may be back.
     fn ended(&mut self, event: &Event, place: u32, at: Micros, outcome: Outcome) {
         self.released(place, at);
-        let Some(mut contact) = self.contacts.remove(place) else {
+        let Some(contact) = self.contacts.get(place) else {
             return;
         };
+        let (key, customer) = (contact.key, contact.customer);
         let row = &mut contact.row;
         row.outcome = outcome;
         if contact.phase == Phase::Wrapping {
@@ -291,23 +292,25 @@ impl Simulation {
             self.queues.insert(event.queue.clone(), number);
             number
         };
-        self.rows.push(*row);
+        let row = *row;
+        self.rows.push(row);
+        self.contacts.remove(place);
         let kind = &self.setup.kinds[row.kind as usize];
         let share = if row.answered { kind.again } else { kind.again_abandoned };
-        if share > 0.0 && row.contact < AGAIN_MAX && self.uniform(Purpose::Again, contact.key, 0) < share {
-            self.return_later(&contact, at);
+        if share > 0.0 && row.contact < AGAIN_MAX && self.uniform(Purpose::Again, key, 0) < share {
+            self.return_later(key, customer, &row, at);
         }
     }
 
-    fn return_later(&mut self, contact: &Contact, at: Micros) {
-        let kind = &self.setup.kinds[contact.row.kind as usize];
-        let after = self.draw(kind.again_after, Purpose::AgainAfter, contact.key, 0);
+    fn return_later(&mut self, key: Key, customer: u32, row: &Row, at: Micros) {
+        let kind = &self.setup.kinds[row.kind as usize];
+        let after = self.draw(kind.again_after, Purpose::AgainAfter, key, 0);
         let back = Return {
-            key: crate::contact::Key(contact.key.0 + 1),
-            contact: contact.row.contact + 1,
+            key: Key(key.0 + 1),
+            contact: row.contact + 1,
             kind: kind.again_kind as u32,
-            customer: contact.customer,
-            agent: if kind.again_same_agent { contact.row.agent } else { -1 },
+            customer,
+            agent: if kind.again_same_agent { row.agent } else { -1 },
         };
         let place = if let Some(place) = self.returns_free.pop() {
             self.returns[place as usize] = Some(back);

@@ -50,8 +50,8 @@ pub struct Setup {
 pub struct Kind {
     /// As the policy declares it.
     pub channel: SmolStr,
-    /// (name, value).
-    pub attributes: Vec<(SmolStr, SmolStr)>,
+    /// (name, value, confidence in thousandths).
+    pub attributes: Vec<(SmolStr, SmolStr, u16)>,
     /// The ticket's own (skill, level).
     #[serde(default)]
     pub skills: Vec<(SmolStr, u8)>,

@@ -7,6 +7,7 @@ use csroute_engine::command::{AgentSpec, Attribute, SkillLevel, Submit, Transfer
 use csroute_engine::policy::PolicySpec;
 use csroute_engine::{Code, Command, Engine, Event, Micros, Millis, Presence, Rejection};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::agenda::{Agenda, Item};
@@ -215,9 +216,10 @@ impl Simulation {
             } else if planned.min(arrives) > until {
                 return if until > self.now { self.begin(until) } else { Ok(()) };
             } else if planned <= arrives {
-                let item = self.agenda.pop();
-                self.begin(planned)?;
-                if let Some(item) = item {
+                if let Some(item) = self.agenda.pop()
+                    && self.stands(item)
+                {
+                    self.begin(planned)?;
                     self.perform(item)?;
                 }
             } else if let Some(arrival) = self.pending.pop_front() {
@@ -340,16 +342,16 @@ impl Simulation {
     fn arrive(&mut self, key: Key, contact: u8, prefers: i32, arrival: &Arrival) -> Result<(), SimError> {
         let setup = Arc::clone(&self.setup);
         let kind = &setup.kinds[arrival.kind as usize];
-        let attributes: Vec<Attribute<'_>> = kind
+        let attributes: SmallVec<[Attribute<'_>; 8]> = kind
             .attributes
             .iter()
-            .map(|(name, value)| Attribute {
+            .map(|(name, value, confidence_milli)| Attribute {
                 name,
                 value,
-                confidence_milli: 1000,
+                confidence_milli: *confidence_milli,
             })
             .collect();
-        let skills: Vec<SkillLevel<'_>> = kind
+        let skills: SmallVec<[SkillLevel<'_>; 4]> = kind
             .skills
             .iter()
             .map(|(skill, level)| SkillLevel { skill, level: *level })
@@ -395,10 +397,11 @@ impl Simulation {
         match self.try_apply("submitting a ticket", &Command::Submit(submit), arrival.kind)? {
             Ok(()) => self.leave_later(place, arrival.at),
             Err(no) if matches!(no.code, Code::WaitingFull | Code::ClassesFull) => {
-                if let Some(mut contact) = self.contacts.remove(place) {
-                    contact.row.outcome = Outcome::Refused;
-                    self.rows.push(contact.row);
-                }
+                self.rows.push(Row {
+                    outcome: Outcome::Refused,
+                    ..row
+                });
+                self.contacts.remove(place);
             }
             Err(rejection) => {
                 return Err(SimError::Rejected {
@@ -432,78 +435,89 @@ impl Simulation {
                 };
                 self.arrive(back.key, back.contact, back.agent, &arrival)
             }
-            Item::Leave { contact, serial } => match self.contacts.get(contact) {
-                Some(found) if found.leaving == serial => {
-                    let id = found.id.clone();
-                    self.apply(
-                        "leaving",
-                        &Command::Cancel {
-                            id: &id,
-                            reason: "abandoned",
-                        },
-                    )
-                }
-                _ => Ok(()),
-            },
+            Item::Leave { contact, .. } => {
+                let id = self
+                    .contacts
+                    .at(contact)
+                    .map(|found| found.id.clone())
+                    .unwrap_or_default();
+                let command = Command::Cancel {
+                    id: &id,
+                    reason: "abandoned",
+                };
+                self.apply("leaving", &command)
+            }
+            Item::Answer { contact, .. }
+            | Item::Mark { contact, .. }
+            | Item::Finish { contact, .. }
+            | Item::WrittenUp { contact, .. } => self.work(item, contact),
+        }
+    }
+
+    /// Nothing made it void since it was planned.
+    fn stands(&self, item: Item) -> bool {
+        let of = |place| self.contacts.at(place);
+        match item {
+            Item::Leave { contact, serial } => of(contact).is_some_and(|found| found.leaving == serial),
             Item::Answer { contact, serial }
             | Item::Mark { contact, serial, .. }
             | Item::Finish { contact, serial }
-            | Item::WrittenUp { contact, serial } => {
-                let Some(found) = self.contacts.get(contact).filter(|found| found.serial == serial) else {
-                    return Ok(());
-                };
-                let (id, attempt, key, row) = (found.id.clone(), found.attempt, found.key, found.row);
-                let (ticket, agent) = (id.as_str(), found.agent);
-                let setup = Arc::clone(&self.setup);
-                let kind = &setup.kinds[row.kind as usize];
-                match item {
-                    Item::Answer { .. } => {
-                        let conduct = &setup.conducts[setup.agents[agent as usize].conduct];
-                        if self.uniform(Purpose::Decline, key, attempt) < conduct.decline {
-                            let command = Command::Decline {
-                                ticket,
-                                attempt,
-                                reason: "",
-                            };
-                            return self.apply("declining", &command);
-                        }
-                        self.apply(
-                            "accepting",
-                            &Command::Accept {
-                                ticket,
-                                attempt,
-                                context: &[],
-                            },
-                        )
-                    }
-                    Item::Mark { mark, .. } => {
-                        let moment = &kind.marks[usize::from(mark)].0;
-                        self.apply(
-                            "marking a moment",
-                            &Command::Mark {
-                                ticket,
-                                attempt,
-                                moment,
-                            },
-                        )
-                    }
-                    Item::Finish { .. } => {
-                        let stage = u32::from(row.transfers);
-                        if row.transfers < AGAIN_MAX && self.uniform(Purpose::Transfer, key, stage) < kind.transfer {
-                            let to = TransferTo::Queue(&kind.transfer_to);
-                            return self.apply("transferring", &Command::Transfer { ticket, attempt, to });
-                        }
-                        let command = Command::Complete {
-                            ticket,
-                            attempt,
-                            outcome: "",
-                            context: &[],
-                        };
-                        self.apply("completing", &command)
-                    }
-                    _ => self.apply("writing up", &Command::EndWrapUp { ticket, attempt }),
+            | Item::WrittenUp { contact, serial } => of(contact).is_some_and(|found| found.serial == serial),
+            Item::Turn { .. } | Item::Return { .. } | Item::Renew => true,
+        }
+    }
+
+    /// What an agent does with a ticket.
+    fn work(&mut self, item: Item, contact: u32) -> Result<(), SimError> {
+        let Some(found) = self.contacts.at(contact) else {
+            return Ok(());
+        };
+        let (id, attempt, key, transfers) = (found.id.clone(), found.attempt, found.key, found.row.transfers);
+        let (ticket, agent, number) = (id.as_str(), found.agent, found.row.kind as usize);
+        let setup = Arc::clone(&self.setup);
+        let kind = &setup.kinds[number];
+        match item {
+            Item::Answer { .. } => {
+                let conduct = &setup.conducts[setup.agents[agent as usize].conduct];
+                if self.uniform(Purpose::Decline, key, attempt) < conduct.decline {
+                    let command = Command::Decline {
+                        ticket,
+                        attempt,
+                        reason: "",
+                    };
+                    return self.apply("declining", &command);
                 }
+                let command = Command::Accept {
+                    ticket,
+                    attempt,
+                    context: &[],
+                };
+                self.apply("accepting", &command)
             }
+            Item::Mark { mark, .. } => {
+                let moment = &kind.marks[usize::from(mark)].0;
+                let command = Command::Mark {
+                    ticket,
+                    attempt,
+                    moment,
+                };
+                self.apply("marking a moment", &command)
+            }
+            Item::Finish { .. } => {
+                let stage = u32::from(transfers);
+                if transfers < AGAIN_MAX && self.uniform(Purpose::Transfer, key, stage) < kind.transfer {
+                    let to = TransferTo::Queue(&kind.transfer_to);
+                    return self.apply("transferring", &Command::Transfer { ticket, attempt, to });
+                }
+                let command = Command::Complete {
+                    ticket,
+                    attempt,
+                    outcome: "",
+                    context: &[],
+                };
+                self.apply("completing", &command)
+            }
+            _ => self.apply("writing up", &Command::EndWrapUp { ticket, attempt }),
         }
     }
 

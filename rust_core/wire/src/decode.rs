@@ -79,6 +79,7 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::EndWrapUp => Request::Write(one(method, bytes, |m, _| item::end_wrap_up(m))?),
         Method::Assign => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::assign(m))?),
         Method::Move => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::move_to(m))?),
+        Method::Tune => Request::Write(one(method, bytes, |m, _| item::tune(m))?),
         Method::InstallPolicy => Request::Write(one(method, bytes, |m: &message::Install<'_>, _| {
             Ok(Item::Plain(Command::InstallPolicy {
                 policy: Arc::new(install(m)?),
@@ -91,6 +92,11 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
 
         Method::GetTicket => Request::Read(Query::ticket(check::id("id", Named::read(bytes)?.id)?)),
         Method::Explain => Request::Read(Query::explain(check::id("ticket", Named::read(bytes)?.id)?)),
+        Method::ExplainQueue => Request::Read(Query::queue(check::name("queue", Named::read(bytes)?.id)?)),
+        Method::GetLive => {
+            nothing(bytes)?;
+            Request::Read(Query::live())
+        }
         Method::GetStats => Request::Read(Query::stats(flag(bytes)?)),
         Method::ListTickets => Request::Read(ask::list_tickets(&Message::read(bytes)?)?),
         Method::ListAgents => Request::Read(ask::list_agents(&Message::read(bytes)?)?),
@@ -354,6 +360,14 @@ fn flag(bytes: &[u8]) -> Check<bool> {
         }
     }
     Ok(on)
+}
+
+/// A message without fields.
+fn nothing(bytes: &[u8]) -> Check<()> {
+    for field in Reader::new(bytes) {
+        field?;
+    }
+    Ok(())
 }
 
 fn handle(bytes: &[u8]) -> Check<u64> {

@@ -42,6 +42,7 @@ mod query;
 mod reply;
 mod scenes;
 mod status;
+mod survey;
 mod view;
 
 pub use decode::{Request, Watch, Write, decode};

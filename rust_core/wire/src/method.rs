@@ -99,6 +99,7 @@ methods! {
     GetPositions = 10, "/csroute.v1.RoutingService/GetPositions", Unary, Read;
     Explain = 11, "/csroute.v1.RoutingService/Explain", Unary, Read;
     Watch = 12, "/csroute.v1.RoutingService/Watch", Watch, Door;
+    ExplainQueue = 13, "/csroute.v1.RoutingService/ExplainQueue", Unary, Read;
 
     UpsertAgents = 101, "/csroute.v1.AgentService/UpsertAgents", Unary, Write;
     RemoveAgents = 102, "/csroute.v1.AgentService/RemoveAgents", Unary, Write;
@@ -123,6 +124,8 @@ methods! {
     Move = 202, "/csroute.v1.AdminService/Move", Unary, Write;
     GetStats = 203, "/csroute.v1.AdminService/GetStats", Unary, Read;
     Drain = 204, "/csroute.v1.AdminService/Drain", Unary, Node;
+    GetLive = 205, "/csroute.v1.AdminService/GetLive", Unary, Read;
+    Tune = 206, "/csroute.v1.AdminService/Tune", Unary, Write;
 
     PolicyApply = 301, "/csroute.v1.PolicyService/Apply", Unary, Policy;
     PolicyList = 302, "/csroute.v1.PolicyService/List", Unary, Policy;

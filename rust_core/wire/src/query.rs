@@ -13,6 +13,8 @@
 
 use csroute_engine::command::{Presence, TicketState};
 use csroute_engine::limits::POSITIONS_MAX;
+use csroute_engine::live::Live;
+use csroute_engine::survey::Survey;
 use csroute_engine::view::{AgentFilter, TicketFilter};
 use csroute_engine::{Candidate, Code, Engine, Rejection};
 use prost::Message as _;
@@ -20,6 +22,7 @@ use smol_str::SmolStr;
 
 use crate::pb::csroute::v1 as pb;
 use crate::proto::{Field, Put, Reader};
+use crate::survey::{put_live, put_queue};
 use crate::view::{put_agent, put_explain, put_position, put_stats, put_ticket};
 
 /// The engine looks at so many tickets for one that it lists.
@@ -41,6 +44,8 @@ pub struct Query {
 enum Ask {
     Ticket(SmolStr),
     Explain(SmolStr),
+    Queue(Option<Survey>),
+    Live(Live),
     Stats {
         with_state_hash: bool,
     },
@@ -126,6 +131,14 @@ impl Query {
         Self::new(Ask::Explain(id.into()))
     }
 
+    pub(crate) fn queue(queue: &str) -> Self {
+        Self::new(Ask::Queue(Some(Survey::new(queue))))
+    }
+
+    pub(crate) fn live() -> Self {
+        Self::new(Ask::Live(Live::default()))
+    }
+
     pub(crate) fn stats(with_state_hash: bool) -> Self {
         Self::new(Ask::Stats { with_state_hash })
     }
@@ -201,6 +214,25 @@ impl Query {
             Ask::Explain(id) => {
                 put_explain(out, &engine.explain(id).ok_or_else(|| unknown(id))?);
                 Ok(true)
+            }
+            Ask::Queue(under_way) => {
+                let Some(survey) = under_way else { return Ok(true) };
+                if begins && !engine.knows_queue(survey.queue()) {
+                    let message = "the policy has no such queue: queues are the rules of its first layer";
+                    return Err(Rejection::about(Code::QueueUnknown, survey.queue(), message));
+                }
+                let whole = engine.survey(survey, looks);
+                if whole && let Some(survey) = under_way.take() {
+                    put_queue(out, &engine.surveyed(survey), sequence);
+                }
+                Ok(whole)
+            }
+            Ask::Live(live) => {
+                let whole = engine.gather(live, looks);
+                if whole {
+                    put_live(out, live, engine, sequence);
+                }
+                Ok(whole)
             }
             Ask::Stats { with_state_hash } => {
                 // The hash walks the whole state: only for those who ask for it.

@@ -166,6 +166,11 @@ fn each_bad_request_to_route_or_read_names_its_field() {
         Resume: ResumeRequest { id: long(129) } => FieldTooLong, "id";
         GetTicket: GetTicketRequest {} => FieldMissing, "id";
         Explain: ExplainRequest {} => FieldMissing, "ticket";
+        ExplainQueue: ExplainQueueRequest {} => FieldMissing, "queue";
+        ExplainQueue: ExplainQueueRequest { queue: long(65) } => FieldTooLong, "queue";
+        Tune: TuneRequest { lapse_ms: 99_u32 } => OutOfRange, "lapse_ms";
+        Tune: TuneRequest { rules: [pb::RuleTuning::default()] } => FieldMissing, "rules[0].layer";
+        Tune: TuneRequest { rules: vec![pb::RuleTuning::default(); 257] } => TooMany, "rules";
         ListTickets: ListTicketsRequest { page_size: 1001_u32 } => OutOfRange, "page_size";
         ListTickets: ListTicketsRequest { page_token: "page 2" } => UnknownValue, "page_token";
         ListTickets: ListTicketsRequest { states: [1, 10] } => UnknownValue, "states[1]";

@@ -75,6 +75,7 @@ const CHANGE: Schema = &[
     (3, Message(END)),
     (4, Message(VERB)),
 ];
+const TUNING: Schema = &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Number)];
 
 fn schema(method: Method) -> Schema {
     match method {
@@ -90,6 +91,7 @@ fn schema(method: Method) -> Schema {
         | Method::Resume
         | Method::GetTicket
         | Method::Explain
+        | Method::ExplainQueue
         | Method::RemoveAgents
         | Method::RenewLease
         | Method::CloseSession => NAMED,
@@ -110,6 +112,7 @@ fn schema(method: Method) -> Schema {
         Method::Act => &[(1, Message(ACTION))],
         Method::WorkOpen | Method::WorkAct => &[(1, Text), (2, Message(ACTION))],
         Method::Drain | Method::GetStats | Method::PolicyGet | Method::Reclassify => &[(1, Number)],
+        Method::Tune => &[(1, Message(TUNING)), (1, Message(TUNING)), (2, Number), (3, Number)],
         Method::InstallPolicy => &[(1, Text), (2, Number)],
         Method::PolicyApply => &[
             (1, Text),
@@ -127,7 +130,8 @@ fn schema(method: Method) -> Schema {
         Method::PolicyOverride => &[(1, Message(CHANGE)), (2, Number), (3, Number), (4, Text), (5, Number)],
         Method::PolicySetTable => &[(1, Text), (2, Message(PAIR)), (3, Number), (4, Number), (5, Text)],
         Method::WatchOpen => &[(1, Text), (2, Text), (3, Number), (4, Number)],
-        Method::RouteStream
+        Method::GetLive
+        | Method::RouteStream
         | Method::Watch
         | Method::Work
         | Method::WatchNext
