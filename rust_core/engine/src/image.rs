@@ -235,12 +235,12 @@ impl Engine {
         }
         let mut engine = Engine::new();
         engine.load(image)?;
+        engine.caps_follow();
         if !rest.is_empty() {
             let (tuning, canary, tail): (_, _, Tail) = postcard::from_bytes(rest).map_err(wrong)?;
             engine.load_steered(tuning, canary)?;
             (engine.sweep, engine.slice) = (tail.sweep, tail.slice);
             engine.facts.load(tail.facts);
-            engine.caps_follow();
         }
         Ok(engine)
     }
