@@ -9,7 +9,7 @@
 #   make load     load on a server that runs: `make load ARGS="--rate 1000000 --seconds 60"`
 #   make ci       what a change must pass
 #   make clean    drop what was built
-#   make help     this list; further: peers, curves, guard, conformance, crash, soak, protos, format, lock
+#   make help     this list; further: peers, curves, guard, conformance, crash, soak, load-soak, protos, format, lock
 
 PYTHON ?= python3
 ARGS ?=
@@ -90,7 +90,7 @@ bench-parts: $(BUILT)
 	$(CARGO) bench --workspace --locked --bench '*'
 	$(BIN)/pytest benches -s --benchmark-only --benchmark-json=target/bench-parts.json $(ARGS)
 
-.PHONY: peers-fetched bench-parts
+.PHONY: peers-fetched bench-parts load-soak
 peers-fetched: $(TOOLS)
 	$(BIN)/python scripts/peers.py
 
@@ -121,6 +121,9 @@ soak: $(BUILT)
 	CSROUTE_COMMANDS=50000000 $(CARGO) test --locked -p csroute-engine --test long_run -- --nocapture
 	CSROUTE_SEEDS=100000 $(CARGO) test --locked -p csroute-journal --test crash --test damage
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/test_soak.py -m soak --timeout=0 $(ARGS)
+
+load-soak: $(BUILT)
+	$(BIN)/python -m benches.soak $(ARGS)
 
 protos: $(TOOLS)
 	$(BIN)/python scripts/gen_protos.py

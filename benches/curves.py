@@ -2,8 +2,9 @@
 
     python -m benches.curves [--quick]      # prints, and writes target/bench/curves.json and .svg
 
-Each point is the core's bench with a world of its own (`-- --world`). 10,000 agents, 300 profiles, 1,000 classes each served
-by 15 % of the profiles, 100,000 waiting, unless they are what grows; with as many profiles as agents every agent is unique.
+Each point is the core's bench with a world of its own (`-- --world`). 10,000 agents, 300 profiles, 1,000 classes each
+served by 15 % of the profiles, 100,000 waiting, unless they are what grows; with as many profiles as agents every agent
+is unique.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     python -m benches.guard --accept        # writes ratios.json: another kind of machine, or a change that is meant
     python -m benches.guard --self-test     # shows that it tells: the same again passes, 30 % slower does not
 
-A ratio is the engine's speed over a bare matcher's, or the core's with wire and boundary over heapq's; round by round by
-turns, by CPU time; the median of the rounds counts. A ratio below `ALLOWED` of the committed one is measured again, twice
-at most: noise seldom repeats itself, a regression does.
+A ratio is the engine's speed over a bare matcher's, or the core's with wire and boundary over heapq's; round by round,
+by turns, by CPU time; the median of the rounds counts. A ratio below `ALLOWED` of the committed one is measured again,
+twice at most: noise seldom repeats itself, a regression does.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ STEP_US = 10
 class World:
     """Agents, in order of their login, each with some skills; a class a skill, each with a target in ms.
 
-    `places`: tickets that an agent holds at a time. The peers, and the model, do one.
+    `places`: tickets that an agent holds at a time; the peers, and the model, do one.
+    `closed_keep_ms`: how long csroute remembers a ticket that ended.
     """
 
     agents: int = 10_000
@@ -38,6 +39,7 @@ class World:
     skills_an_agent: int = 5
     profiles: int = 300
     places: int = 1
+    closed_keep_ms: int = 300_000
     seed: int = 7
 
     def skills_of(self) -> list[tuple[int, ...]]:
@@ -183,5 +185,6 @@ def policy(world: World) -> policy_pb2.CompiledPolicy:
     layer.rules.add(name="rest")
     tables.defaults.order.append(policy_pb2.AgentOrder.AGENT_ORDER_LONGEST_IDLE)
     tables.limits.waiting_max = 5_000_000
+    tables.limits.closed_keep_ms = world.closed_keep_ms
     tables.limits.classes_max = world.skills + 1
     return tables

@@ -51,6 +51,7 @@ from csroute.types.versions import apply_request, override_request, rollback_req
 from csroute.v1 import (
     admin_pb2,
     agent_pb2,
+    canary_pb2,
     event_pb2,
     explain_pb2,
     live_pb2,
@@ -457,6 +458,37 @@ class Router:
         wire = [rule.to_wire() for rule in rules]
         request = live_pb2.TuneRequest(rules=wire, lapse_ms=lapse_ms, policy_version=policy_version)
         return self._action("Tune", request)
+
+    def start_canary(
+        self,
+        policy: PolicySource,
+        *,
+        share: float = 0.1,
+        margin: float = 0.02,
+        error: float = 0.01,
+        tickets_min: int = 100,
+    ) -> ActionResult:
+        """Tries a policy on `share` of the tickets, by a hash of the customer, else of the ticket. Whoever waits stays.
+
+        It is behind when its service level is below the policy's by more than `margin`, with an error of `error` over
+        all looks, from `tickets_min` tickets of either side on; then `csroute serve` stops it. Any install ends it.
+        """
+        request = canary_pb2.CanaryRequest(
+            policy=policy_bytes(policy),
+            share_milli=round(share * 1000),
+            margin_milli=round(margin * 1000),
+            error_milli=round(error * 1000),
+            tickets_min=tickets_min,
+        )
+        return self._action("Canary", request)
+
+    def stop_canary(self, *, reclassify: bool = True) -> ActionResult:
+        """No more tickets for the canary; with `reclassify` those of its that wait go back to the policy."""
+        return self._action("StopCanary", canary_pb2.StopCanaryRequest(reclassify=reclassify))
+
+    def canary(self) -> types.Canary:
+        """The canary that is on, and what came of both sides."""
+        return types.Canary.from_wire(self._call("GetCanary", canary_pb2.GetCanaryRequest(), canary_pb2.GetCanaryReply))
 
     # --- time, events, state ---------------------------------------------------------------------------------------
 

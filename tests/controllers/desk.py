@@ -28,8 +28,9 @@ class Who(Layer):
     ask = Otherwise(needs=S.general)
 
 
+ONE_CHAT = {"chat": Channel(cost=100, limit=1)}
 policy = Policy(
-    "two", attributes=Facts, skills=S, layers=[Who], channels={"chat": Channel(cost=100, limit=1)}
+    "two", attributes=Facts, skills=S, layers=[Who], channels=ONE_CHAT
 )  # fmt: skip
 
 steered = controller({Who.pay: Range(head_start_s=(0, 60), slope=(0.5, 4))}, period_s=0.2)

@@ -1,4 +1,4 @@
-"""`csroute policy`: check, show, diff, try; apply, list, rollback, scene (in `versions.py`).
+"""`csroute policy`: check, show, diff, try; apply, list, rollback, scene (`versions.py`); canary, shadow (`trying.py`).
 
 A policy is a file, a preset's name, or a compiled policy's file.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from csroute.cli import versions
+from csroute.cli import trying, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,3 +136,5 @@ app.command(name="list")(versions.list_)
 app.command()(versions.rollback)
 app.command()(versions.scene)
 app.command()(versions.table)
+app.command()(trying.canary)
+app.command()(trying.shadow)

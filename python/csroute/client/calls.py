@@ -28,6 +28,7 @@ from csroute.types import (
     AgentAction,
     AgentPage,
     AgentSpec,
+    Canary,
     Complete,
     Decline,
     EndWrapUp,
@@ -68,7 +69,7 @@ from csroute.types.versions import (
     scene_request,
     table_request,
 )
-from csroute.v1 import admin_pb2, agent_pb2, explain_pb2, live_pb2, stats_pb2, ticket_pb2, version_pb2
+from csroute.v1 import admin_pb2, agent_pb2, canary_pb2, explain_pb2, live_pb2, stats_pb2, ticket_pb2, version_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -363,6 +364,41 @@ class Calls:
         """Figures of the tenant. `with_state_hash` stops the server while it reads everything; else the hash is 0."""
         request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
         return Ask("AdminService/GetStats", request, _one(Stats))
+
+    @both
+    def start_canary(
+        self,
+        policy: bytes,
+        *,
+        share: float = 0.1,
+        margin: float = 0.02,
+        error: float = 0.01,
+        tickets_min: int = 100,
+    ) -> Ask[ActionResult]:
+        """Tries a policy on `share` of the tickets, by a hash of the customer, else of the ticket. Whoever waits stays.
+
+        It is behind when its service level is below the policy's by more than `margin`, with an error of `error` over
+        all looks, from `tickets_min` tickets of either side on; then `csroute serve` stops it. Any install ends it.
+        """
+        request = canary_pb2.CanaryRequest(
+            policy=policy,
+            share_milli=round(share * 1000),
+            margin_milli=round(margin * 1000),
+            error_milli=round(error * 1000),
+            tickets_min=tickets_min,
+        )
+        return Ask("PolicyService/Canary", request, _one(ActionResult))
+
+    @both
+    def stop_canary(self, *, reclassify: bool = True) -> Ask[ActionResult]:
+        """No more tickets for the canary; with `reclassify` those of its that wait go back to the policy."""
+        request = canary_pb2.StopCanaryRequest(reclassify=reclassify)
+        return Ask("PolicyService/StopCanary", request, _one(ActionResult))
+
+    @both
+    def canary(self) -> Ask[Canary]:
+        """The canary that is on, and what came of both sides."""
+        return Ask("PolicyService/GetCanary", canary_pb2.GetCanaryRequest(), _one(Canary))
 
     @both
     def live(self) -> Ask[Live]:

@@ -37,6 +37,7 @@ from csroute.server.life import Life
 from csroute.server.pump import Pump, Refused
 from csroute.server.secure import Certificates, certificates, credentials, server_credentials
 from csroute.server.steering import Steersman
+from csroute.server.watched import CanaryWatch
 from csroute.v1 import (
     admin_service_pb2,
     agent_service_pb2,
@@ -97,6 +98,7 @@ class Server:
         self._stopped = False
         self._watching: asyncio.Task[None] | None = None
         self._steersman: Steersman | None = None
+        self._canaries: CanaryWatch | None = None
         self.over = asyncio.Event()
         """Set when the node failed: it must be started again."""
         self.why = ""
@@ -138,6 +140,8 @@ class Server:
         if config.controller:
             self._steersman = Steersman(config.controller, self._steer)
             self._steersman.start()
+        self._canaries = CanaryWatch(compiled, self._see_canary)
+        self._canaries.start()
         ports = {"port": self.port, "native_port": self.native_port, "metrics_port": self.metrics_port}
         self._log.info("listening", **ports, tenants=sorted(compiled))
 
@@ -150,8 +154,9 @@ class Server:
         self._log.info("draining", grace_s=grace_s)
         if self._watching is not None:
             self._watching.cancel()
-        if self._steersman is not None:
-            await self._steersman.stop()
+        for beside in (self._steersman, self._canaries):
+            if beside is not None:
+                await beside.stop()
         await self._health.enter_graceful_shutdown()
         self._node.drain(True)
         stopping = asyncio.create_task(self._server.stop(grace_s + _ENDING_S))  # no new calls from here on
@@ -221,6 +226,9 @@ class Server:
 
     async def _steer(self, path: str, request: bytes) -> bytes:
         return await self._ask(path, TENANT_DEFAULT, request, caller="controller")
+
+    async def _see_canary(self, path: str, tenant: str, request: bytes) -> bytes:
+        return await self._ask(path, tenant, request, caller="canary")
 
     async def _listen(self) -> None:
         try:

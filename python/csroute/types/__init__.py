@@ -31,6 +31,7 @@ from csroute.types.agents import (
     Transfer,
     WorkOpening,
 )
+from csroute.types.canaries import Canary, CanarySide
 from csroute.types.events import (
     AgentRemoved,
     AgentSuperseded,
@@ -143,6 +144,8 @@ __all__ = [
     "AgentView",
     "AllDeclined",
     "Assigned",
+    "Canary",
+    "CanarySide",
     "Cancelled",
     "Change",
     "ClassCause",

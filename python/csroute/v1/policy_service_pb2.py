@@ -22,10 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from csroute.v1 import agent_pb2 as csroute_dot_v1_dot_agent__pb2
+from csroute.v1 import canary_pb2 as csroute_dot_v1_dot_canary__pb2
 from csroute.v1 import version_pb2 as csroute_dot_v1_dot_version__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63sroute/v1/policy_service.proto\x12\ncsroute.v1\x1a\x18\x63sroute/v1/version.proto2\xa6\x04\n\rPolicyService\x12;\n\x05\x41pply\x12\x18.csroute.v1.ApplyRequest\x1a\x18.csroute.v1.InstallReply\x12\x46\n\x04List\x12\x1f.csroute.v1.ListVersionsRequest\x1a\x1d.csroute.v1.ListVersionsReply\x12\x41\n\x03Get\x12\x1d.csroute.v1.GetVersionRequest\x1a\x1b.csroute.v1.GetVersionReply\x12\x36\n\x04\x44iff\x12\x17.csroute.v1.DiffRequest\x1a\x15.csroute.v1.DiffReply\x12K\n\rActivateScene\x12 .csroute.v1.ActivateSceneRequest\x1a\x18.csroute.v1.InstallReply\x12\x41\n\x08Rollback\x12\x1b.csroute.v1.RollbackRequest\x1a\x18.csroute.v1.InstallReply\x12\x41\n\x08Override\x12\x1b.csroute.v1.OverrideRequest\x1a\x18.csroute.v1.InstallReply\x12\x42\n\x08SetTable\x12\x1b.csroute.v1.SetTableRequest\x1a\x19.csroute.v1.SetTableReplyB\'\n\rio.csroute.v1P\x01Z\x14\x63sroute/v1;csroutev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63sroute/v1/policy_service.proto\x12\ncsroute.v1\x1a\x16\x63sroute/v1/agent.proto\x1a\x17\x63sroute/v1/canary.proto\x1a\x18\x63sroute/v1/version.proto2\xf1\x05\n\rPolicyService\x12;\n\x05\x41pply\x12\x18.csroute.v1.ApplyRequest\x1a\x18.csroute.v1.InstallReply\x12\x46\n\x04List\x12\x1f.csroute.v1.ListVersionsRequest\x1a\x1d.csroute.v1.ListVersionsReply\x12\x41\n\x03Get\x12\x1d.csroute.v1.GetVersionRequest\x1a\x1b.csroute.v1.GetVersionReply\x12\x36\n\x04\x44iff\x12\x17.csroute.v1.DiffRequest\x1a\x15.csroute.v1.DiffReply\x12K\n\rActivateScene\x12 .csroute.v1.ActivateSceneRequest\x1a\x18.csroute.v1.InstallReply\x12\x41\n\x08Rollback\x12\x1b.csroute.v1.RollbackRequest\x1a\x18.csroute.v1.InstallReply\x12\x41\n\x08Override\x12\x1b.csroute.v1.OverrideRequest\x1a\x18.csroute.v1.InstallReply\x12\x42\n\x08SetTable\x12\x1b.csroute.v1.SetTableRequest\x1a\x19.csroute.v1.SetTableReply\x12<\n\x06\x43\x61nary\x12\x19.csroute.v1.CanaryRequest\x1a\x17.csroute.v1.ActionReply\x12\x44\n\nStopCanary\x12\x1d.csroute.v1.StopCanaryRequest\x1a\x17.csroute.v1.ActionReply\x12\x45\n\tGetCanary\x12\x1c.csroute.v1.GetCanaryRequest\x1a\x1a.csroute.v1.GetCanaryReplyB\'\n\rio.csroute.v1P\x01Z\x14\x63sroute/v1;csroutev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +35,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'csroute.v1.policy_service_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.csroute.v1P\001Z\024csroute/v1;csroutev1'
-  _globals['_POLICYSERVICE']._serialized_start=74
-  _globals['_POLICYSERVICE']._serialized_end=624
+  _globals['_POLICYSERVICE']._serialized_start=123
+  _globals['_POLICYSERVICE']._serialized_end=876
 # @@protoc_insertion_point(module_scope)

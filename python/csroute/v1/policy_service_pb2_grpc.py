@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from csroute.v1 import agent_pb2 as csroute_dot_v1_dot_agent__pb2
+from csroute.v1 import canary_pb2 as csroute_dot_v1_dot_canary__pb2
 from csroute.v1 import version_pb2 as csroute_dot_v1_dot_version__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -75,6 +77,21 @@ class PolicyServiceStub:
                 request_serializer=csroute_dot_v1_dot_version__pb2.SetTableRequest.SerializeToString,
                 response_deserializer=csroute_dot_v1_dot_version__pb2.SetTableReply.FromString,
                 _registered_method=True)
+        self.Canary = channel.unary_unary(
+                '/csroute.v1.PolicyService/Canary',
+                request_serializer=csroute_dot_v1_dot_canary__pb2.CanaryRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
+                _registered_method=True)
+        self.StopCanary = channel.unary_unary(
+                '/csroute.v1.PolicyService/StopCanary',
+                request_serializer=csroute_dot_v1_dot_canary__pb2.StopCanaryRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
+                _registered_method=True)
+        self.GetCanary = channel.unary_unary(
+                '/csroute.v1.PolicyService/GetCanary',
+                request_serializer=csroute_dot_v1_dot_canary__pb2.GetCanaryRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_canary__pb2.GetCanaryReply.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -137,6 +154,27 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Canary(self, request, context):
+        """Tries a candidate on part of the tickets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopCanary(self, request, context):
+        """Ends that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCanary(self, request, context):
+        """The canary that is on, and what came of both sides.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +217,21 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.SetTable,
                     request_deserializer=csroute_dot_v1_dot_version__pb2.SetTableRequest.FromString,
                     response_serializer=csroute_dot_v1_dot_version__pb2.SetTableReply.SerializeToString,
+            ),
+            'Canary': grpc.unary_unary_rpc_method_handler(
+                    servicer.Canary,
+                    request_deserializer=csroute_dot_v1_dot_canary__pb2.CanaryRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_agent__pb2.ActionReply.SerializeToString,
+            ),
+            'StopCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopCanary,
+                    request_deserializer=csroute_dot_v1_dot_canary__pb2.StopCanaryRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_agent__pb2.ActionReply.SerializeToString,
+            ),
+            'GetCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCanary,
+                    request_deserializer=csroute_dot_v1_dot_canary__pb2.GetCanaryRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_canary__pb2.GetCanaryReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +451,87 @@ class PolicyService:
             '/csroute.v1.PolicyService/SetTable',
             csroute_dot_v1_dot_version__pb2.SetTableRequest.SerializeToString,
             csroute_dot_v1_dot_version__pb2.SetTableReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Canary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.PolicyService/Canary',
+            csroute_dot_v1_dot_canary__pb2.CanaryRequest.SerializeToString,
+            csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.PolicyService/StopCanary',
+            csroute_dot_v1_dot_canary__pb2.StopCanaryRequest.SerializeToString,
+            csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.PolicyService/GetCanary',
+            csroute_dot_v1_dot_canary__pb2.GetCanaryRequest.SerializeToString,
+            csroute_dot_v1_dot_canary__pb2.GetCanaryReply.FromString,
             options,
             channel_credentials,
             insecure,

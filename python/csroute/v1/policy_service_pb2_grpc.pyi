@@ -4,6 +4,8 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from csroute.v1 import agent_pb2 as _agent_pb2
+from csroute.v1 import canary_pb2 as _canary_pb2
 from csroute.v1 import version_pb2 as _version_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -49,6 +51,12 @@ class PolicyServiceStub:
     """Changes something for a while, or ends that."""
     SetTable: _grpc.UnaryUnaryMultiCallable[_version_pb2.SetTableRequest, _version_pb2.SetTableReply]
     """Fills a table of the hour's facts."""
+    Canary: _grpc.UnaryUnaryMultiCallable[_canary_pb2.CanaryRequest, _agent_pb2.ActionReply]
+    """Tries a candidate on part of the tickets."""
+    StopCanary: _grpc.UnaryUnaryMultiCallable[_canary_pb2.StopCanaryRequest, _agent_pb2.ActionReply]
+    """Ends that."""
+    GetCanary: _grpc.UnaryUnaryMultiCallable[_canary_pb2.GetCanaryRequest, _canary_pb2.GetCanaryReply]
+    """The canary that is on, and what came of both sides."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -71,6 +79,12 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Changes something for a while, or ends that."""
     SetTable: _aio.UnaryUnaryMultiCallable[_version_pb2.SetTableRequest, _version_pb2.SetTableReply]  # type: ignore[assignment]
     """Fills a table of the hour's facts."""
+    Canary: _aio.UnaryUnaryMultiCallable[_canary_pb2.CanaryRequest, _agent_pb2.ActionReply]  # type: ignore[assignment]
+    """Tries a candidate on part of the tickets."""
+    StopCanary: _aio.UnaryUnaryMultiCallable[_canary_pb2.StopCanaryRequest, _agent_pb2.ActionReply]  # type: ignore[assignment]
+    """Ends that."""
+    GetCanary: _aio.UnaryUnaryMultiCallable[_canary_pb2.GetCanaryRequest, _canary_pb2.GetCanaryReply]  # type: ignore[assignment]
+    """The canary that is on, and what came of both sides."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """For those who answer for the rules. Whatever installs is one journaled command, and a version of its own."""
@@ -138,5 +152,29 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_version_pb2.SetTableReply, _abc.Awaitable[_version_pb2.SetTableReply]]:
         """Fills a table of the hour's facts."""
+
+    @_abc_1.abstractmethod
+    def Canary(
+        self,
+        request: _canary_pb2.CanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ActionReply, _abc.Awaitable[_agent_pb2.ActionReply]]:
+        """Tries a candidate on part of the tickets."""
+
+    @_abc_1.abstractmethod
+    def StopCanary(
+        self,
+        request: _canary_pb2.StopCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ActionReply, _abc.Awaitable[_agent_pb2.ActionReply]]:
+        """Ends that."""
+
+    @_abc_1.abstractmethod
+    def GetCanary(
+        self,
+        request: _canary_pb2.GetCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_canary_pb2.GetCanaryReply, _abc.Awaitable[_canary_pb2.GetCanaryReply]]:
+        """The canary that is on, and what came of both sides."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -54,7 +54,7 @@ pub struct CanaryView {
 }
 
 /// For a snapshot.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CanaryImage {
     policy: PolicySpec,
     terms: CanaryTerms,
@@ -106,6 +106,12 @@ impl Engine {
         Ok(Arc::clone(found.0))
     }
 
+    /// The candidate's tables, if a class is of it.
+    pub(crate) fn canary_of(&self, class: u32) -> Option<Arc<Tables>> {
+        let tables = &self.canary.as_ref()?.tables;
+        (self.classes[class].key.policy == tables.spec.version).then(|| Arc::clone(tables))
+    }
+
     /// The command: a candidate for part of what comes from now on. Whoever waits stays as they are.
     pub(crate) fn start_canary(&mut self, spec: &Arc<PolicySpec>, terms: CanaryTerms) -> Result<Answer, Rejection> {
         let current = Arc::clone(self.current()?);
@@ -142,12 +148,6 @@ impl Engine {
             tallies,
         });
         self.caps_follow();
-    }
-
-    /// The candidate's tables, if a class is of its side.
-    pub(crate) fn canary_of(&self, class: u32) -> Option<Arc<Tables>> {
-        let tables = &self.canary.as_ref()?.tables;
-        (self.classes[class].key.policy == tables.spec.version).then(|| Arc::clone(tables))
     }
 
     pub(crate) fn load_canary(&mut self, image: CanaryImage) -> Result<(), Rejection> {

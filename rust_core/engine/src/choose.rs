@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::backlog::{Backlog, Entry};
 use crate::board::{Front, Head};
 use crate::class::Class;
 use crate::command::{Presence, TicketState};
@@ -114,9 +115,15 @@ impl Engine {
         let mut best: Option<(Rank, u32)> = None;
         for line in self.board.lines_for(agent.profile) {
             let head = &self.board.heads[line as usize];
+            let odd = head.odd.then(|| &self.board.lines[line as usize].odd);
             // Most lines are less urgent than the best so far, whatever else they are.
-            let plain = !head.odd && !head.fits;
-            if plain && best.is_some_and(|(known, _)| Self::urgency(head, head.arrival, self.now) < known.urgency) {
+            let front = odd
+                .and_then(Backlog::first)
+                .map_or(head.arrival, |first| first.arrival.min(head.arrival));
+            let behind = |arrival: Micros, fit: Millis, best: &Option<(Rank, u32)>| {
+                best.is_some_and(|(known, _)| Self::urgency(head, arrival, self.now) + fit * 1_000_000 < known.urgency)
+            };
+            if !head.fits && behind(front, 0, &best) {
                 continue;
             }
             if head.cost > units || open >> head.channel & 1 == 0 {
@@ -134,15 +141,13 @@ impl Engine {
                     head.ticket,
                 );
             }
-            if head.odd {
-                // Whoever came after the front of the main pen cannot win.
-                let before =
-                    |entry: &crate::backlog::Entry| (entry.arrival, entry.sequence) < (head.arrival, head.sequence);
+            if let Some(odd) = odd {
+                // Whoever came after the front of the main pen cannot win, nor who is less urgent than the best so far.
+                let before = |entry: &Entry| (entry.arrival, entry.sequence) < (head.arrival, head.sequence);
                 let main_empty = head.arrival == i64::MAX;
-                let mut odd = self.board.lines[line as usize]
-                    .odd
+                let mut odd = odd
                     .iter()
-                    .take_while(|entry| main_empty || before(entry));
+                    .take_while(|entry| (main_empty || before(entry)) && !behind(entry.arrival, fit, &best));
                 if let Some(entry) = odd.find(|entry| self.open_to(entry.ticket, slot)) {
                     offer(
                         &mut best,
@@ -192,7 +197,7 @@ impl Engine {
         }
         let requirement = self.board.lines[ticket.line as usize].requirement;
         let usual_cost = self.board.channel_costs[class.channel as usize] == class.cost;
-        let picky = ticket.extra.is_some();
+        let picky = ticket.excludes_anyone();
         let plain = usual_cost && !picky;
         let fits = |item: &Item| {
             let agent = &self.agents[item.agent];
@@ -212,15 +217,15 @@ impl Engine {
                 continue;
             }
             let heap = || &self.board.profiles[number as usize].heaps[class.heap as usize];
-            if plain {
-                let open = fronts[number as usize].open;
-                if open == 0 {
-                    continue;
-                }
-                candidates += open;
-            } else {
-                candidates += heap().items().iter().filter(|item| fits(item)).count() as u32;
+            let open = fronts[number as usize].open;
+            if usual_cost && open == 0 {
+                continue;
             }
+            candidates += if plain {
+                open
+            } else {
+                heap().items().iter().filter(|item| fits(item)).count() as u32
+            };
             let fit = if class.fits.is_empty() {
                 0
             } else {

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-pub use crate::canary::CanaryTerms;
 use smol_str::SmolStr;
 
+pub use crate::canary::CanaryTerms;
 use crate::policy::PolicySpec;
 pub use crate::tuning::RuleTuning;
 use crate::{Micros, Millis};
@@ -196,15 +196,6 @@ pub enum Command<'a> {
         policy: Arc<PolicySpec>,
         reclassify: bool,
     },
-    /// The hour's facts: a table is filled.
-    SetTable {
-        facts: Arc<TableFacts>,
-        reclassify: bool,
-    },
-    /// An install goes on: so many more tickets are classified again; 0: all.
-    Reclassify {
-        tickets_max: u32,
-    },
     /// Part of the tickets is classified by this policy, from now on.
     StartCanary {
         policy: Arc<PolicySpec>,
@@ -219,6 +210,15 @@ pub enum Command<'a> {
         rules: Arc<[RuleTuning]>,
         lapse: Millis,
         policy_version: u64,
+    },
+    /// The hour's facts: a table is filled.
+    SetTable {
+        facts: Arc<TableFacts>,
+        reclassify: bool,
+    },
+    /// An install goes on: so many more tickets are classified again; 0: all.
+    Reclassify {
+        tickets_max: u32,
     },
 }
 

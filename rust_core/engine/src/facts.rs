@@ -182,11 +182,10 @@ impl Engine {
 
     /// Whether counting is worth a look: after another policy came, or a state was restored.
     pub(crate) fn caps_follow(&mut self) {
-        let canary = self.canary.as_ref().map(|canary| &canary.tables);
         let all = self
             .policy
             .iter()
-            .chain(canary)
+            .chain(self.canary.as_ref().map(|canary| &canary.tables))
             .chain(self.classes.iter().map(|(_, class)| &class.tables));
         self.caps.used = all.into_iter().any(|tables| !tables.spec.caps.is_empty());
     }

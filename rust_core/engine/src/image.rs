@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 
 use crate::agent::{Agent, Session};
 use crate::board::SkillAt;
+use crate::canary::{Canary, CanaryImage};
 use crate::command::{Presence, TicketState};
 use crate::conditions::Key;
 use crate::event::MatchReason;
@@ -18,6 +19,7 @@ use crate::install::Sweep;
 use crate::owners::OwnerImage;
 use crate::policy::{Later, PolicySpec};
 use crate::ticket::{ClockRun, Ended, Phase, Ticket};
+use crate::tuning::TuningImage;
 use crate::view::{ClockStats, QueueStats};
 use crate::{Code, Counters, Engine, Micros, Millis, Rejection};
 
@@ -66,6 +68,8 @@ pub(crate) struct Tail {
     pub(crate) sweep: Option<Sweep>,
     pub(crate) slice: u32,
     pub(crate) facts: Vec<TableImage>,
+    pub(crate) tuning: Option<TuningImage>,
+    pub(crate) canary: Option<CanaryImage>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -199,49 +203,48 @@ impl Engine {
             events_hash: 0,
             ..self.image()
         };
-        xxhash_rust::xxh3::xxh3_64(&self.bytes_of(&image))
-    }
-
-    /// An image's bytes; behind them what is seldom there: what is tuned, a canary, the hour's facts, an install that goes on.
-    fn bytes_of(&self, image: &Image) -> Vec<u8> {
-        // Plain data of our own into memory: there is nothing that could fail.
-        let bytes = postcard::to_stdvec(image).unwrap_or_default();
-        let (tuning, canary) = (
-            self.tuning.image(),
-            self.canary.as_ref().map(crate::canary::Canary::image),
-        );
-        let tail = Tail {
-            sweep: self.sweep,
-            slice: self.slice,
-            facts: self.facts.image(),
-        };
-        if tuning.is_none() && canary.is_none() && tail == Tail::default() {
-            return bytes;
-        }
-        postcard::to_extend(&(tuning, canary, tail), bytes).unwrap_or_default()
+        xxhash_rust::xxh3::xxh3_64(&self.bytes(&image))
     }
 
     /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
     pub fn snapshot(&self) -> Vec<u8> {
-        self.bytes_of(&self.image())
+        self.bytes(&self.image())
+    }
+
+    fn bytes(&self, image: &Image) -> Vec<u8> {
+        let tail = Tail {
+            sweep: self.sweep,
+            slice: self.slice,
+            facts: self.facts.image(),
+            tuning: self.tuning.image().cloned(),
+            canary: self.canary.as_ref().map(Canary::image),
+        };
+        // Plain data of our own into memory: there is nothing that could fail.
+        let mut bytes = postcard::to_stdvec(image).unwrap_or_default();
+        if tail != Tail::default() {
+            bytes.extend(postcard::to_stdvec(&tail).unwrap_or_default());
+        }
+        bytes
     }
 
     /// The engine whose `snapshot` these bytes are.
     pub fn restore(bytes: &[u8]) -> Result<Self, Rejection> {
         let wrong = |error: postcard::Error| damaged(&error.to_string());
-        let (image, rest) = postcard::take_from_bytes::<Image>(bytes).map_err(wrong)?;
+        let (image, rest): (Image, &[u8]) = postcard::take_from_bytes(bytes).map_err(wrong)?;
+        let tail: Tail = if rest.is_empty() {
+            Tail::default()
+        } else {
+            postcard::from_bytes(rest).map_err(wrong)?
+        };
         if image.format != FORMAT {
             return Err(damaged("its format number"));
         }
         let mut engine = Engine::new();
         engine.load(image)?;
+        (engine.sweep, engine.slice) = (tail.sweep, tail.slice);
+        engine.facts.load(tail.facts);
         engine.caps_follow();
-        if !rest.is_empty() {
-            let (tuning, canary, tail): (_, _, Tail) = postcard::from_bytes(rest).map_err(wrong)?;
-            engine.load_steered(tuning, canary)?;
-            (engine.sweep, engine.slice) = (tail.sweep, tail.slice);
-            engine.facts.load(tail.facts);
-        }
+        engine.load_steered(tail.tuning, tail.canary)?;
         Ok(engine)
     }
 

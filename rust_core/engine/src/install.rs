@@ -227,13 +227,10 @@ impl Engine {
                 continue;
             };
             let before = ticket.class;
-            // One that no longer fits keeps its class; a canary's stays on its side.
-            let of_canary = self.canary_of(before);
-            let class = match &of_canary {
-                Some(canary) => self.natural_class(key, canary, None, true).ok(),
-                None => self.class_anew(key, &tables),
-            };
-            if let Some(class) = class
+            // One that no longer fits keeps its class.
+            // A canary's stay the canary's.
+            let canary = self.canary_of(before);
+            if let Some(class) = self.class_anew(key, canary.as_ref().unwrap_or(&tables), canary.is_some())
                 && class != before
             {
                 self.reclassify(key, class, ClassCause::Installed);
@@ -244,7 +241,7 @@ impl Engine {
     }
 
     /// A ticket's natural class under a policy; most have the same values as another.
-    fn class_anew(&mut self, key: u32, tables: &Arc<Tables>) -> Option<u32> {
+    fn class_anew(&mut self, key: u32, tables: &Arc<Tables>, canary: bool) -> Option<u32> {
         let ticket = &self.tickets[key];
         let class = &self.classes[ticket.class];
         let channel = class.channel;
@@ -257,7 +254,7 @@ impl Engine {
             let values = tables
                 .read(Some(place), ticket.content.customer(), attributes, &self.facts, true)
                 .ok()?;
-            if let Some(class) = self.classes.memo(channel, false, &values) {
+            if let Some(class) = self.classes.memo(channel, canary, &values) {
                 return Some(class);
             }
             let content = ticket.content.clone();
@@ -279,7 +276,7 @@ impl Engine {
             );
             let class = self.intern_class(tables, class_key).ok()?;
             if simple {
-                self.classes.remember(channel, false, values, class);
+                self.classes.remember(channel, canary, values, class);
             }
             return Some(class);
         }

@@ -366,8 +366,6 @@ impl Engine {
             C::Assign { ticket, agent } => self.assign(ticket, agent),
             C::Move { ticket, queue } => self.move_ticket(ticket, queue),
             C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
-            C::SetTable { facts, reclassify } => self.set_table(facts, *reclassify),
-            C::Reclassify { tickets_max } => Ok(self.reclassify_more(*tickets_max)),
             C::StartCanary { policy, terms } => self.start_canary(policy, *terms),
             C::StopCanary { reclassify } => self.stop_canary(*reclassify),
             C::Tune {
@@ -375,6 +373,8 @@ impl Engine {
                 lapse,
                 policy_version,
             } => self.tune(rules, *lapse, *policy_version),
+            C::SetTable { facts, reclassify } => self.set_table(facts, *reclassify),
+            C::Reclassify { tickets_max } => Ok(self.reclassify_more(*tickets_max)),
         }
     }
 

@@ -160,6 +160,12 @@ impl Ticket {
         })
     }
 
+    pub(crate) fn excludes_anyone(&self) -> bool {
+        self.extra
+            .as_ref()
+            .is_some_and(|extra| !extra.named.is_empty() || !extra.declined.is_empty())
+    }
+
     pub(crate) fn revision(&self) -> u64 {
         self.extra.as_ref().map_or(0, |extra| extra.revision)
     }

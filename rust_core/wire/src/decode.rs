@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use csroute_engine::limits::{BATCH_MAX, LATER_MAX};
+use csroute_engine::command::CanaryTerms;
+use csroute_engine::limits::{BATCH_MAX, CANARY_SHARE_MILLI_MAX, LATER_MAX};
 use csroute_engine::policy::{Later, PolicySpec};
 use csroute_engine::{Code, Command, Event, Rejection};
 use smol_str::SmolStr;
@@ -79,6 +80,11 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::EndWrapUp => Request::Write(one(method, bytes, |m, _| item::end_wrap_up(m))?),
         Method::Assign => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::assign(m))?),
         Method::Move => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::move_to(m))?),
+        Method::PolicyCanary => Request::Write(one(method, bytes, |m, _| canary(m))?),
+        Method::PolicyStopCanary => {
+            let reclassify = flag(bytes)?;
+            Request::Write(Write::of(method, Item::Plain(Command::StopCanary { reclassify })))
+        }
         Method::Tune => Request::Write(one(method, bytes, |m, _| item::tune(m))?),
         Method::InstallPolicy => Request::Write(one(method, bytes, |m: &message::Install<'_>, _| {
             Ok(Item::Plain(Command::InstallPolicy {
@@ -96,6 +102,10 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::GetLive => {
             nothing(bytes)?;
             Request::Read(Query::live())
+        }
+        Method::PolicyGetCanary => {
+            nothing(bytes)?;
+            Request::Read(Query::canary())
         }
         Method::GetStats => Request::Read(Query::stats(flag(bytes)?)),
         Method::ListTickets => Request::Read(ask::list_tickets(&Message::read(bytes)?)?),
@@ -153,6 +163,13 @@ impl<'a> Write<'a> {
             wait_ms: 0,
             tag: 0,
         }
+    }
+
+    /// A request of one item.
+    fn of(method: Method, item: Item<'a>) -> Self {
+        let mut write = Self::new(method);
+        write.entries.push(Entry { item: Ok(item), tag: 0 });
+        write
     }
 
     /// The method.
@@ -360,6 +377,24 @@ fn flag(bytes: &[u8]) -> Check<bool> {
         }
     }
     Ok(on)
+}
+
+/// A canary's beginning.
+fn canary<'a>(message: &message::Canary<'a>) -> Check<Item<'a>> {
+    check::there("policy", !message.policy.is_empty())?;
+    let spec = readable(message.policy)?;
+    let or = |field: &str, value: u32, default: u32, range| match value {
+        0 => Ok(default),
+        value => check::range(field, value, range),
+    };
+    let terms = CanaryTerms {
+        share_milli: or("share_milli", message.share_milli, 100, 1..=CANARY_SHARE_MILLI_MAX)?,
+        margin_milli: check::range("margin_milli", message.margin_milli.unwrap_or(20), 0..=1000)?,
+        error_milli: or("error_milli", message.error_milli, 10, 1..=500)?,
+        tickets_min: or("tickets_min", message.tickets_min, 100, 10..=1_000_000)?,
+    };
+    let policy = Arc::new(spec);
+    Ok(Item::Plain(Command::StartCanary { policy, terms }))
 }
 
 /// A message without fields.

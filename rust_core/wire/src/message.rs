@@ -88,6 +88,13 @@ messages! {
         5 fit_milli: Option<u32>,
     }
     Tune { 1 rules: Repeated<RuleTuning<'a>, TUNED_MAX>, 2 lapse_ms: u32, 3 policy_version: u64, }
+    Canary {
+        1 policy: &'a [u8],
+        2 share_milli: u32,
+        3 margin_milli: Option<u32>,
+        4 error_milli: u32,
+        5 tickets_min: u32,
+    }
     ListTickets {
         1 states: Numbers<FILTER_MAX>,
         2 queue: &'a str,

@@ -135,6 +135,9 @@ methods! {
     PolicyRollback = 306, "/csroute.v1.PolicyService/Rollback", Unary, Policy;
     PolicyOverride = 307, "/csroute.v1.PolicyService/Override", Unary, Policy;
     PolicySetTable = 308, "/csroute.v1.PolicyService/SetTable", Unary, Write;
+    PolicyCanary = 311, "/csroute.v1.PolicyService/Canary", Unary, Write;
+    PolicyGetCanary = 312, "/csroute.v1.PolicyService/GetCanary", Unary, Read;
+    PolicyStopCanary = 313, "/csroute.v1.PolicyService/StopCanary", Unary, Write;
 
     /// `InstallPolicyRequest` → `InstallPolicyReply`.
     InstallPolicy = 1000, "internal/InstallPolicy", Internal, Write;

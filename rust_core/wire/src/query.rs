@@ -22,7 +22,7 @@ use smol_str::SmolStr;
 
 use crate::pb::csroute::v1 as pb;
 use crate::proto::{Field, Put, Reader};
-use crate::survey::{put_live, put_queue};
+use crate::survey::{put_canary, put_live, put_queue};
 use crate::view::{put_agent, put_explain, put_position, put_stats, put_ticket};
 
 /// The engine looks at so many tickets for one that it lists.
@@ -46,6 +46,7 @@ enum Ask {
     Explain(SmolStr),
     Queue(Option<Survey>),
     Live(Live),
+    Canary,
     Stats {
         with_state_hash: bool,
     },
@@ -137,6 +138,10 @@ impl Query {
 
     pub(crate) fn live() -> Self {
         Self::new(Ask::Live(Live::default()))
+    }
+
+    pub(crate) fn canary() -> Self {
+        Self::new(Ask::Canary)
     }
 
     pub(crate) fn stats(with_state_hash: bool) -> Self {
@@ -233,6 +238,10 @@ impl Query {
                     put_live(out, live, engine, sequence);
                 }
                 Ok(whole)
+            }
+            Ask::Canary => {
+                put_canary(out, engine);
+                Ok(true)
             }
             Ask::Stats { with_state_hash } => {
                 // The hash walks the whole state: only for those who ask for it.

@@ -94,6 +94,40 @@ pub(crate) fn put_queue(out: &mut Vec<u8>, view: &QueueView, sequence: u64) {
     out.put_str(14, &view.text);
 }
 
+pub(crate) fn put_canary(out: &mut Vec<u8>, engine: &Engine) {
+    let Some(view) = engine.canary() else { return };
+    out.put_bool(1, true);
+    let terms = view.terms;
+    let figures = [
+        terms.share_milli,
+        terms.margin_milli,
+        terms.error_milli,
+        terms.tickets_min,
+    ];
+    for (field, figure) in (2..).zip(figures) {
+        out.put_u32(field, figure);
+    }
+    out.put_i64(6, view.since);
+    let sides = [(engine.policy_version(), view.stable), (view.version, view.canary)];
+    for (field, (version, tally)) in (7..).zip(sides) {
+        out.put_message(field, |out| {
+            out.put_fixed64(1, version);
+            let counts = [
+                tally.arrived,
+                tally.answered,
+                tally.met,
+                tally.abandoned,
+                tally.short_abandoned,
+                tally.overflowed,
+            ];
+            for (field, count) in (2..).zip(counts) {
+                out.put_u64(field, count);
+            }
+            out.put_i64(8, tally.wait_total);
+        });
+    }
+}
+
 pub(crate) fn put_live(out: &mut Vec<u8>, live: &Live, engine: &Engine, sequence: u64) {
     for (layer, rule) in &live.rules {
         out.put_message(1, |out| {

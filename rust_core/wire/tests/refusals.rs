@@ -168,6 +168,7 @@ fn each_bad_request_to_route_or_read_names_its_field() {
         Explain: ExplainRequest {} => FieldMissing, "ticket";
         ExplainQueue: ExplainQueueRequest {} => FieldMissing, "queue";
         ExplainQueue: ExplainQueueRequest { queue: long(65) } => FieldTooLong, "queue";
+        PolicyCanary: CanaryRequest {} => FieldMissing, "policy";
         Tune: TuneRequest { lapse_ms: 99_u32 } => OutOfRange, "lapse_ms";
         Tune: TuneRequest { rules: [pb::RuleTuning::default()] } => FieldMissing, "rules[0].layer";
         Tune: TuneRequest { rules: vec![pb::RuleTuning::default(); 257] } => TooMany, "rules";

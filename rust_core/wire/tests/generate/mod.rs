@@ -69,13 +69,13 @@ const ACTION: Schema = &[
     (15, Number),
 ];
 
+const TUNING: Schema = &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Number)];
 const CHANGE: Schema = &[
     (1, Message(VERB)),
     (2, Message(&[(1, Text), (2, Number), (3, Number), (4, Number)])),
     (3, Message(END)),
     (4, Message(VERB)),
 ];
-const TUNING: Schema = &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Number)];
 
 fn schema(method: Method) -> Schema {
     match method {
@@ -112,6 +112,8 @@ fn schema(method: Method) -> Schema {
         Method::Act => &[(1, Message(ACTION))],
         Method::WorkOpen | Method::WorkAct => &[(1, Text), (2, Message(ACTION))],
         Method::Drain | Method::GetStats | Method::PolicyGet | Method::Reclassify => &[(1, Number)],
+        Method::PolicyCanary => &[(1, Text), (2, Number), (3, Number), (4, Number), (5, Number)],
+        Method::PolicyStopCanary => &[(1, Number)],
         Method::Tune => &[(1, Message(TUNING)), (1, Message(TUNING)), (2, Number), (3, Number)],
         Method::InstallPolicy => &[(1, Text), (2, Number)],
         Method::PolicyApply => &[
@@ -131,6 +133,7 @@ fn schema(method: Method) -> Schema {
         Method::PolicySetTable => &[(1, Text), (2, Message(PAIR)), (3, Number), (4, Number), (5, Text)],
         Method::WatchOpen => &[(1, Text), (2, Text), (3, Number), (4, Number)],
         Method::GetLive
+        | Method::PolicyGetCanary
         | Method::RouteStream
         | Method::Watch
         | Method::Work
