@@ -130,16 +130,20 @@ async def lifecycles(*, short: bool, seed: int) -> list[Row]:
         for _ in range(rounds):
             for door, found in reports.items():
                 options = Options(getattr(served, door), how="batch", batch=BATCH, loop="closed", in_flight=IN_FLIGHT,
-                                  desks="act", seconds=seconds, warm_up_s=1, seed=seed)  # fmt: skip
+                                  desks="act", seconds=seconds, warm_up_s=1, seed=seed,
+                                  server_pid=served.pid)  # fmt: skip
                 found.append(await run(options, WORLD))
     rates = {door: [60 * one["completed_per_s"] / 1e6 for one in found] for door, found in reports.items()}
     note = f"route + complete, {IN_FLIGHT} batches in flight, closed loop, client on the same cores"
     rows = []
     for door, other in (("python", "native"), ("native", "python")):
         ratios = [one / its for one, its in zip(rates[door], rates[other], strict=True)]
+        more = {"server_us_a_lifecycle": [one["server_us_a_ticket"] for one in reports[door]]}
         what = f"lifecycles in batches of {BATCH}, fsync, {door} door"
         rows.append(
-            Row(what, "M/min", rates[door], f"the {other} door, same round", ratios, f"{COMMAND} lifecycles", note)
+            Row(
+                what, "M/min", rates[door], f"the {other} door, same round", ratios, f"{COMMAND} lifecycles", note, more
+            )
         )
     return rows
 
