@@ -64,8 +64,8 @@ enum Targets {
     Equal,
 }
 
-/// The matcher does so many times the work: its round is no shorter, in ticks of the clock that CPU time is told by.
-const BARE_TIMES: u64 = 10;
+/// The matcher does more than the engine in a round, at least so much: CPU time is told by a clock of 4 ms.
+const BARE_EACH_MIN: u64 = 400_000;
 
 /// Commands come in batches; the engine is told of a slice of one before it applies it.
 const BLOCK: usize = WARM_MAX;
@@ -534,7 +534,7 @@ fn row(options: &Options, mut world: World) {
         waste(cpu_s() - began, options.slow_percent);
         let rate = (bench.assigned - before) as f64 / (cpu_s() - began) / 1e6;
         let began = cpu_s();
-        let matched = bare.run(each * BARE_TIMES);
+        let matched = bare.run((2 * each).max(BARE_EACH_MIN.min(10 * each)));
         let beside = matched as f64 / (cpu_s() - began) / 1e6;
         // The first round warms up.
         if round > 0 {
