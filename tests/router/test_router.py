@@ -51,6 +51,7 @@ def test_every_rpc_has_a_method() -> None:
     named = {
         "install_policy": "install",
         "get_stats": "stats",
+        "get_live": "live",
         "list": "versions",
         "get": "version",
         "activate_scene": "activate_scenes",
