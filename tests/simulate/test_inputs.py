@@ -169,6 +169,19 @@ def test_the_command_prints_and_writes(tmp_path: Path) -> None:
     assert text.count("<svg") == 4
     assert "src=" not in text
     assert "Offered load" in text[: text.index("<table")]
+    for words in (
+        "By queue",
+        "By tier",
+        "Promises",
+        "Fairness",
+        "The largest classes",
+        "Who answered what",
+        "last step",
+    ):
+        assert words in text, words
+        assert words in found.output, words
+    assert "3 min" in report["targets"]["legal"]
+    assert sum(one["arrived"] for one in report["classes"].values()) == report["summary"]["tickets"]["mean"]
 
 
 def test_differences_are_of_pairs() -> None:

@@ -134,7 +134,8 @@ def simulate(
 
         result, *others = [play(*one) for one in sources]
     comparison = compare(result, others[0]) if others else None
-    Console().print(rendered(result, comparison))
+    console = Console()
+    console.print(rendered(result, comparison, width=console.width))
     if json_path:
         json_path.write_text(json.dumps(to_json(result, comparison), indent=1, ensure_ascii=False) + "\n")
     if html:
