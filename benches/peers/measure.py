@@ -29,7 +29,7 @@ BATCH, IN_FLIGHT = 256, 16
 FOLDER = ROOT / "target" / "bench"
 COMMAND = "python -m benches.peers.measure"
 Round = Callable[[list[Block]], tuple[float, float, list[tuple[int, int]]]]
-"""Does these blocks: the seconds it took, of them with a core, and who got what. What can be is made before the clock."""
+"""Does these blocks: the seconds it took, those with a core, and who got what. The clock starts after preparing."""
 
 
 def _timed(

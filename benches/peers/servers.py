@@ -1,6 +1,6 @@
 """Redis and Postgres for a while: on a unix socket in a folder of their own, ended by their process ids.
 
-with redis(folder) as socket_path: ...
+with redis(folder) as (path, pid): ...
 with postgres(folder) as psql: psql("select 1")
 """
 
