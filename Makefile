@@ -5,10 +5,11 @@
 #   make test     all tests, Rust and Python
 #   make quick    an answer within a minute, once built
 #   make lint     format, lints, types, and whether the generated stubs are true
-#   make bench    the figures; `make bench-smoke` runs each bench once
+#   make bench    the figures, in one table; `make bench-smoke` runs each bench once
+#   make load     load on a server that runs: `make load ARGS="--rate 1000000 --seconds 60"`
 #   make ci       what a change must pass
 #   make clean    drop what was built
-#   make help     this list; further: conformance, crash, soak, protos, format, lock
+#   make help     this list; further: peers, curves, guard, conformance, crash, soak, load-soak, protos, format, lock
 
 PYTHON ?= python3
 ARGS ?=
@@ -32,7 +33,7 @@ GRPCURL := $(CURDIR)/target/grpcurl/$(GRPCURL_VERSION)/grpcurl
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build help tools demo test test-rust test-python quick lint bench bench-smoke ci conformance crash soak protos lock format clean
+.PHONY: build help tools demo load peers curves guard test test-rust test-python quick lint bench bench-smoke ci conformance crash soak protos lock format clean
 
 build: $(BUILT)
 help:
@@ -51,17 +52,20 @@ $(BUILT): $(TOOLS) pyproject.toml $(RUST)
 demo: $(BUILT)
 	$(BIN)/csroute demo $(ARGS)
 
+load: $(BUILT)
+	$(BIN)/csroute load $(ARGS)
+
 test: test-rust test-python
 
 test-rust: $(TOOLS)
 	$(CARGO) test --workspace --locked
 
 test-python: $(BUILT)
-	$(BIN)/pytest -m "not conformance and not soak" $(ARGS)
+	$(BIN)/pytest -m "not conformance and not soak and not peers" $(ARGS)
 
 quick: $(BUILT)
 	$(CARGO) test --locked -q -p csroute-engine -p csroute-wire --lib
-	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -x -m "not conformance and not soak and not slow" $(ARGS)
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -x -m "not conformance and not soak and not peers and not slow" $(ARGS)
 
 lint: $(BUILT)
 	$(BIN)/ruff check
@@ -72,14 +76,32 @@ lint: $(BUILT)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-bench: $(BUILT)
+bench: $(BUILT) peers-fetched
+	$(BIN)/python -m benches.table $(ARGS)
+
+curves: $(BUILT)
+	$(BIN)/python -m benches.curves $(ARGS)
+
+guard: $(BUILT)
+	$(BIN)/python -m benches.guard $(ARGS)
+
+# The others' benches: the journal's disk, the node, the simulator, the wire under pytest-benchmark.
+bench-parts: $(BUILT)
 	$(CARGO) bench --workspace --locked --bench '*'
-	$(BIN)/pytest benches -s --benchmark-only --benchmark-json=bench.json $(ARGS)
-	$(BIN)/python benches/peer_heapq.py
+	$(BIN)/pytest benches -s --benchmark-only --benchmark-json=target/bench-parts.json $(ARGS)
+
+.PHONY: peers-fetched bench-parts load-soak
+peers-fetched: $(TOOLS)
+	$(BIN)/python scripts/peers.py
+
+peers: $(BUILT) peers-fetched
+	$(BIN)/pytest -m peers tests/peers $(ARGS)
 
 bench-smoke: $(BUILT)
 	$(CARGO) bench --workspace --locked --bench '*' -- --test
 	$(BIN)/pytest benches --benchmark-disable $(ARGS)
+	$(BIN)/python -m benches.curves --quick
+	$(BIN)/python -m benches.guard
 
 ci: lint test bench-smoke
 
@@ -99,6 +121,9 @@ soak: $(BUILT)
 	CSROUTE_COMMANDS=50000000 $(CARGO) test --locked -p csroute-engine --test long_run -- --nocapture
 	CSROUTE_SEEDS=100000 $(CARGO) test --locked -p csroute-journal --test crash --test damage
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/test_soak.py -m soak --timeout=0 $(ARGS)
+
+load-soak: $(BUILT)
+	$(BIN)/python -m benches.soak $(ARGS)
 
 protos: $(TOOLS)
 	$(BIN)/python scripts/gen_protos.py

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from google.protobuf import text_format
 
-from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2
+from csroute.v1 import admin_pb2, agent_pb2, policy_pb2, ticket_pb2, version_pb2
 from tests.oracle import Oracle
 
 __all__ = ["CROWD", "FEW", "Command", "Draw", "Names", "random_command", "random_policy"]
@@ -34,6 +34,7 @@ CLOCKS = {
     "never": ("arrival", "arrival"),
 }
 MOMENTS = ["first_reply", "refund_asked", "refund_paid"]
+HOUR = ["gold", "plain"]
 VALUES = {"kind": ["x", "y"], "mood": ["calm", "angry"], "lang": ["en", "fr", "de"]}
 DURATIONS_MS = [1000, 2000, 3000, 5000]
 SECOND_US = 1_000_000
@@ -209,19 +210,33 @@ def random_effects(rng: Random, move_to: Sequence[str] = (), clocks: Sequence[st
     return effects
 
 
-def random_condition(rng: Random, channels: Sequence[str], depth: int = 0) -> policy_pb2.Condition:
+def random_condition(
+    rng: Random, channels: Sequence[str], hour: Sequence[str] = (), depth: int = 0
+) -> policy_pb2.Condition:
     condition, kind = policy_pb2.Condition(), rng.random()
     if depth < 2 and kind < 0.3:
-        parts = [random_condition(rng, channels, depth + 1) for _ in range(rng.randint(1, 2))]
+        parts = [random_condition(rng, channels, hour, depth + 1) for _ in range(rng.randint(1, 2))]
         (condition.all if kind < 0.15 else condition.any).conditions.extend(parts)
         return condition
-    attribute = rng.choice(["kind", "kind", "mood", "lang", "channel", "customer"])
-    values = {"channel": channels, "customer": ["vip", "bob"], **VALUES}[attribute]
+    attribute = rng.choice(["kind", "kind", "mood", "lang", "channel", "customer", *hour])
+    values = {"channel": channels, "customer": ["vip", "bob"], **VALUES}.get(attribute, HOUR)
     op: Any = rng.choice([1, 1, 1, 2, 3, 4])
     condition.test.attribute, condition.test.op = attribute, op
     if op in (policy_pb2.Test.OP_IN, policy_pb2.Test.OP_NOT_IN):
         condition.test.values[:] = some(rng, values, 2) or [rng.choice(values)]
     return condition
+
+
+def add_what_the_hour_decides(rng: Random, policy: policy_pb2.CompiledPolicy) -> None:
+    """Tables of the hour's facts, and caps by an attribute's value."""
+    keys = ["kind", "lang", "mood", "channel", "customer"]
+    for name in some(rng, ["level", "crisis"], 2):
+        table = policy.tables.add(name=name, attribute=rng.choice(keys), keys_max=rng.choice([1, 2, 100]))
+        table.values[:] = HOUR if maybe(rng, 0.7) else []
+    for attribute in some(rng, keys, 1):
+        cap = policy.caps.add(attribute=attribute, waiting_max=rng.choice([1, 2, 5]))
+        for value in some(rng, [*VALUES["kind"], "en", "vip", "chat"], 2):
+            cap.own.add(value=value, waiting_max=rng.choice([1, 3]))
 
 
 def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolicy:
@@ -232,6 +247,9 @@ def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolic
     policy.attributes.add(name="lang")
     for channel in CHANNELS if maybe(rng, 0.9) else CHANNELS[:1]:
         policy.channels.add(name=channel, cost=rng.randint(1, 3), limit=rng.randint(1, 3))
+    if maybe(rng, 0.5):
+        add_what_the_hour_decides(rng, policy)
+    hour = [table.name for table in policy.tables]
     clocks = [each for each in CLOCKS if maybe(rng, 0.8)] or ["answer"]
     for clock in clocks:
         policy.clocks.add(name=clock, starts=CLOCKS[clock][0], stops=CLOCKS[clock][1], hard=maybe(rng, 0.3))
@@ -243,7 +261,7 @@ def random_policy(rng: Random, name: str = "random") -> policy_pb2.CompiledPolic
             # Moves go to later rules of the same layer: no cycles.
             rule.effects.CopyFrom(random_effects(rng, [] if layer.every else names[number + 1 :], clocks))
             if number < len(names) - 1:
-                rule.when.CopyFrom(random_condition(rng, [each.name for each in policy.channels]))
+                rule.when.CopyFrom(random_condition(rng, [each.name for each in policy.channels], hour))
             for index in reversed(range(len(rule.effects.steps))):
                 if rule.effects.steps[index].clock not in ["", *clocks]:
                     del rule.effects.steps[index]
@@ -404,6 +422,19 @@ def update(draw: Draw) -> ticket_pb2.UpdateRequest:
     return ticket_pb2.UpdateRequest(id=name, revision=revision, attributes=random_attributes(draw, update=True))
 
 
+def set_table(draw: Draw) -> version_pb2.SetTableRequest:
+    """Mostly a table that the policy has, and what it may say."""
+    tables = list(draw.oracle.policy.table.tables) if draw.oracle.policy else []
+    table = draw.rng.choice(tables) if tables and maybe(draw.rng, 0.95) else policy_pb2.HourTable(name="none")
+    request = version_pb2.SetTableRequest(table=table.name, replace=maybe(draw.rng, 0.2))
+    for _ in range(draw.rng.choice([0, 1, 1, 2])):
+        values = [*(table.values or HOUR), *HOUR]
+        key = draw.rng.choice([*VALUES["kind"], *VALUES["lang"], *CHANNELS, "vip"])
+        request.entries.add(key=key, value=draw.rng.choice(["", *values, *values]))
+    request.reclassify = maybe(draw.rng, 0.5)
+    return request
+
+
 # How often, the method, and its request.
 COMMANDS: list[tuple[int, str, Callable[[Draw], Any]]] = [
     (16, "Route", lambda draw: ticket_pb2.RouteRequest(ticket=submit(draw))),
@@ -444,6 +475,8 @@ COMMANDS: list[tuple[int, str, Callable[[Draw], Any]]] = [
         ticket=ticket_in(draw, 1, 2, 3), queue=any_queue(draw))),
     (5, "Act", lambda draw: agent_pb2.ActRequest(
         actions=[action(draw) for _ in range(draw.rng.randint(1, 4))])),
+    (3, "SetTable", set_table),
+    (6, "Reclassify", lambda draw: policy_pb2.ReclassifyRequest(tickets_max=draw.rng.choice([0, 1, 1, 2, 3]))),
     (12, "advance", lambda draw: draw.rng.choice([1, 2, 3, 1000])),
     (1, "resume", lambda draw: draw.rng.choice([0, 1000, 5000])),
 ]  # fmt: skip
@@ -486,6 +519,7 @@ def random_command(draw: Draw, policies: Sequence[bytes], grid_us: int = 1) -> C
     at_us = -(-random_time(draw) // grid_us) * grid_us
     if (draw.oracle.policy is None and maybe(draw.rng, 0.8)) or maybe(draw.rng, 0.01):
         request = policy_pb2.InstallPolicyRequest(policy=draw.rng.choice(policies), reclassify=maybe(draw.rng, 0.5))
+        request.slice = draw.rng.choice([0, 0, 1, 2])
         later_us = at_us
         for _ in range(draw.rng.choice([0, 0, 1, 2])):
             later_us += draw.rng.choice([1, 500_000, SECOND_US, 4 * SECOND_US])

@@ -13,7 +13,7 @@ from typing import Any
 from google.rpc import error_details_pb2, status_pb2
 
 from csroute._csroute import Core, Rejected, methods
-from csroute.v1 import agent_pb2, event_pb2, explain_pb2, policy_pb2, ticket_pb2
+from csroute.v1 import agent_pb2, event_pb2, explain_pb2, policy_pb2, ticket_pb2, version_pb2
 from tests.oracle import OracleRejection
 
 __all__ = ["RealEngine"]
@@ -30,6 +30,8 @@ REPLIES: dict[str, Any] = {
     "ListTickets": ticket_pb2.ListTicketsReply,
     "Explain": explain_pb2.ExplainReply,
     "ListAgents": agent_pb2.ListAgentsReply,
+    "SetTable": version_pb2.SetTableReply,
+    "Reclassify": policy_pb2.ReclassifyReply,
 }
 
 

@@ -12,7 +12,8 @@ CODE = {".py", ".pyi", ".rs", ".proto"}
 TEXT = CODE | {".md", ".toml", ".lock", ".txt", ".yml", ".sh", ""}
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
-# Arrows point one way: engine <- wire, journal <- node <- door <- python; engine <- sim <- python.
+# Arrows point one way: engine <- wire, journal <- node <- door <- python; engine <- sim <- python;
+# wire <- load <- python.
 MAY_USE = {
     "csroute-engine": set[str](),
     "csroute-wire": {"csroute-engine"},
@@ -20,6 +21,7 @@ MAY_USE = {
     "csroute-node": {"csroute-engine", "csroute-wire", "csroute-journal"},
     "csroute-door": {"csroute-engine", "csroute-wire", "csroute-node"},
     "csroute-sim": {"csroute-engine"},
+    "csroute-load": {"csroute-wire"},
     "csroute-python": {
         "csroute-engine",
         "csroute-wire",
@@ -27,6 +29,7 @@ MAY_USE = {
         "csroute-node",
         "csroute-door",
         "csroute-sim",
+        "csroute-load",
     },
 }
 

@@ -25,7 +25,7 @@ from tests.sample_policies import SAMPLES
 
 # Not to be repeated for nothing: a batch may say different things of one name, an install raises its event again, and
 # a step may have moved a ticket on from where a supervisor moved it to.
-ONCE = {"RouteBatch", "UpsertAgents", "RemoveAgents", "Act", "InstallPolicy", "Move", "advance", "resume"}
+ONCE = {"RouteBatch", "UpsertAgents", "RemoveAgents", "Act", "InstallPolicy", "Move", "Reclassify", "advance", "resume"}
 WAITING = ticket_pb2.TICKET_STATE_WAITING
 
 
@@ -72,7 +72,7 @@ class EngineBesideOracle(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 1 << 16), reclassify=st.booleans())
     def install(self, seed: int, reclassify: bool) -> None:
         policy = self.policies[seed % len(self.policies)]
-        request = policy_pb2.InstallPolicyRequest(policy=policy, reclassify=reclassify)
+        request = policy_pb2.InstallPolicyRequest(policy=policy, reclassify=reclassify, slice=seed % 4)
         self.step(Command(max(self.oracle.now_us, START_US), "InstallPolicy", request))
         self.look()
 

@@ -26,12 +26,14 @@ from typing import Final, final
 __all__: Final[list[str]] = [
     "Core",
     "JournalReader",
+    "LoadGenerator",
     "NativeDoor",
     "Node",
     "Rejected",
     "Replay",
     "Simulation",
     "codes",
+    "histograms_merged",
     "journal_backup",
     "journal_repair",
     "journal_segments",
@@ -116,6 +118,7 @@ class Node:
         snapshot_at_stop: bool = True,
         snapshots_kept: int = 3,
         history_s: int = 0,
+        versions_kept: int = 0,
     ) -> Node:
         """In memory alone, or, with data_dir, keeping what it decides there; `csroute.config` says what each is.
 
@@ -379,6 +382,32 @@ class Simulation:
 
     def traced_events(self) -> bytes:
         """The events of a WatchReply, if the setup has `trace`."""
+
+@final
+class LoadGenerator:
+    """Gateways and a desk of one process, on a thread of its own. `csroute.load` is the way to use it.
+
+    `settings` is JSON: the fields of `csroute_load::Settings`; `samples` are NewTicket messages without id and context, sent
+    in turn; `recorded_ns` says when each call is due after the beginning, where the loop is as recorded. Connects at once:
+    OSError if nobody listens, ValueError for wrong settings, and for any call after `finish`.
+    """
+
+    def __new__(cls, settings: str, samples: list[bytes], recorded_ns: list[int] = ...) -> LoadGenerator: ...
+    def begin(self) -> None:
+        """Calls are due from now on."""
+
+    def look(self) -> str:
+        """Counts so far, and latencies since the last look, as JSON."""
+
+    def finish(self) -> tuple[str, list[tuple[str, bytes]], bytes, list[tuple[int, bytes, bytes]]]:
+        """Ends it: (counts as JSON, histograms by name, a mark for each of its tickets, what its desk was told).
+
+        Histograms are HdrHistogram's V2, in ns. A mark is the state answered, 0xFE: no answer, 0xFF: refused. The desk was told
+        (whose process, how often each of its tickets was assigned, how often completed).
+        """
+
+def histograms_merged(parts: list[bytes]) -> tuple[bytes, str]:
+    """The sum of histograms, and it as JSON: count, mean, percentiles and buckets, in µs. ValueError: it is none."""
 
 def methods() -> list[tuple[int, str, str]]:
     """(number, "/csroute.v1.RoutingService/Route" or "internal/WatchOpen", unary, stream, watch, work or internal)."""

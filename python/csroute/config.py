@@ -128,6 +128,9 @@ class Config(BaseModel):
     history_s: Annotated[int, Field(ge=0, le=3_153_600_000)] = 0
     """The journal stays at least this long, for explaining, and restoring to a time. 0: as long as the snapshots."""
 
+    versions_kept: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Versions of a tenant's policy that stay, never fewer than 3. 0: all, up to 1 GiB of their tables."""
+
     attributes_drop: Names = ()
     """Attributes that are taken off every ticket before anything sees them; "customer" is the ticket's customer."""
     attributes_hash: Names = ()
@@ -136,6 +139,10 @@ class Config(BaseModel):
     """The key of those, at least 16 bytes; better in the environment than in a file with all else."""
     attributes_hash_key_file: str = ""
     """A file whose bytes are the key, instead."""
+
+    controller: str = ""
+    """Python that steers the default tenant's policy, in a process of its own: "module:name" or "file.py:name" of a
+    `csroute.controllers.Controller`. Empty: none."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged; debug logs every call."""
@@ -185,6 +192,8 @@ def _agree(config: Config, at: Mapping[str, str]) -> None:
         )
     if both := set(config.attributes_drop) & set(config.attributes_hash):
         raise ConfigError(f"attributes_drop and attributes_hash both name {', '.join(sorted(both))}: one of them")
+    if config.controller and not all(config.controller.rpartition(":")[::2]):
+        raise ConfigError(f'{at.get("controller", "controller")}: "module:name" or "file.py:name" is wanted')
     if bool(config.tls_certificate) != bool(config.tls_key) or (config.tls_client_ca and not config.tls_key):
         raise ConfigError("tls_certificate, tls_key: both or none; tls_client_ca needs them")
     if config.data_dir and config.message_bytes_max > _RECORD_BYTES_MAX:

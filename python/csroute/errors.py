@@ -10,8 +10,8 @@ The engine's, the wire's and the node's numbered rejections travel as `google.rp
     └── RejectedError          a numbered no
         ├── InvalidError       1xx: the request itself
         │   └── PolicyRejectedError    500, 501: a compiled policy that contradicts itself, or asks too much
-        ├── NotFoundError      2xx: a ticket, agent, session, queue, clock, channel or moment that is not known
-        ├── ConflictError      300: the id is known with other content
+        ├── NotFoundError      2xx: a ticket, agent, session, queue, clock, channel, moment, version or scene
+        ├── ConflictError      300: the id is known with other content; 308: another version of the policy is in force
         ├── StateError         301..399: not in this state, stale attempt, superseded session
         ├── LimitError         400..404, 406, 408, 410, 411: a bound is reached
         ├── UnavailableError   405, 407, 409, 412, 413, and a transport that fails: try again
@@ -127,7 +127,7 @@ class NotFoundError(RejectedError):
 
 
 class ConflictError(RejectedError):
-    """The id is known with other content."""
+    """The id is known with other content, or another version of the policy is in force than was expected."""
 
 
 class StateError(RejectedError):
@@ -153,6 +153,7 @@ class InternalError(RejectedError):
 # By number: the exact ones, then the hundreds.
 _FAMILY: dict[int, type[RejectedError]] = {
     300: ConflictError,
+    308: ConflictError,  # POLICY_CONFLICT
     405: UnavailableError,  # BUSY
     407: UnavailableError,  # DRAINING
     409: UnavailableError,  # DEADLINE_PASSED

@@ -19,7 +19,7 @@ import structlog
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
-from csroute.v1 import admin_service_pb2, agent_service_pb2, routing_service_pb2
+from csroute.v1 import admin_service_pb2, agent_service_pb2, policy_service_pb2, routing_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ def subjects(path: str, request: bytes) -> dict[str, str]:
 @functools.cache
 def _request_type(path: str) -> type[Message]:
     service, method = path.lstrip("/").split("/")
-    for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2):
+    for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2, policy_service_pb2):
         found: Any = file.DESCRIPTOR.services_by_name.get(service.rpartition(".")[2])
         if found is not None:
             return message_factory.GetMessageClass(found.methods_by_name[method].input_type)

@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from threading import Thread
     from wsgiref.simple_server import WSGIServer
 
@@ -63,6 +63,12 @@ _NATIVE_GAUGES = (
     ("streams", "Its open streams."),
     ("connections", "Its connections."),
 )
+_CONTROLLER = {
+    "tuned": "Periods in which the controller steered.",
+    "skipped": "Periods in which what it said was refused.",
+    "lost": "Processes of it that were killed, or ended.",
+    "running": "1 while one runs.",
+}
 _HISTOGRAMS = (
     ("decision", "decision_us", "Time of one command in the engine."),
     ("end_to_end", "end_to_end_us", "From a call taken to its answer; calls that were parked are left out."),
@@ -94,9 +100,15 @@ Figures = dict[str, Any]
 class NodeCollector(Collector):
     """Turns the node's JSON (`Node.metrics`) into Prometheus families."""
 
-    def __init__(self, metrics: Callable[[], bytes], native: Callable[[], bytes] = lambda: b"{}") -> None:
+    def __init__(
+        self,
+        metrics: Callable[[], bytes],
+        native: Callable[[], bytes] = lambda: b"{}",
+        controller: Callable[[], Mapping[str, int]] = dict[str, int],
+    ) -> None:
         self._metrics = metrics
         self._native = native
+        self._controller = controller
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
@@ -108,6 +120,9 @@ class NodeCollector(Collector):
         for name, about in _NATIVE_GAUGES:
             if name in native:
                 yield GaugeMetricFamily(f"csroute_native_{name}", about, float(native[name]))
+        for name, count in self._controller().items():
+            family = GaugeMetricFamily if name == "running" else CounterMetricFamily
+            yield family(f"csroute_controller_{name}", _CONTROLLER[name], count)
         yield CounterMetricFamily(
             "csroute_clock_jumps", "Jumps of the wall clock by more than 1 s.", node["clock_jumps"]
         )

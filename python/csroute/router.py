@@ -1,6 +1,6 @@
 """The same node in process, without a server: for tests and notebooks.
 
-`Router` has every command of the routing, agent and admin services, takes and gives the dataclasses of `csroute.types`,
+`Router` has every command of the routing, agent, admin and policy services, takes and gives what `csroute.types` has,
 and raises the errors of `csroute.errors`. Its clock is real, or virtual: then time stands still until `advance`.
 
 >>> from typing import Literal
@@ -47,7 +47,19 @@ from csroute import _csroute, types
 from csroute.errors import ConfigError, RejectedError, rejection
 from csroute.policy import Duration, Policy, load, preset
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
-from csroute.v1 import admin_pb2, agent_pb2, event_pb2, explain_pb2, policy_pb2, stats_pb2, ticket_pb2
+from csroute.types.versions import apply_request, override_request, rollback_request, scene_request, table_request
+from csroute.v1 import (
+    admin_pb2,
+    agent_pb2,
+    canary_pb2,
+    event_pb2,
+    explain_pb2,
+    live_pb2,
+    policy_pb2,
+    stats_pb2,
+    ticket_pb2,
+    version_pb2,
+)
 
 __all__ = ["PolicySource", "Router", "policy_bytes"]
 
@@ -108,6 +120,7 @@ class Router:
         self._core = _csroute.Core()
         self._methods = {path.rsplit("/", 1)[1]: number for number, path, _ in _csroute.methods()}
         self._virtual = clock == "virtual"
+        self._follows = False
         self._now_us = _unix_us(start) if self._virtual else time.time_ns() // 1000
         if policy is not None:
             self.install(policy)
@@ -177,6 +190,11 @@ class Router:
         """Why a ticket is where it is. `print` it."""
         request = explain_pb2.ExplainRequest(ticket=ticket)
         return Explanation.from_wire(self._call("Explain", request, explain_pb2.ExplainReply))
+
+    def explain_queue(self, queue: str) -> types.QueueExplanation:
+        """What holds a queue up, and what would help. `print` it."""
+        request = explain_pb2.ExplainQueueRequest(queue=queue)
+        return types.QueueExplanation.from_wire(self._call("ExplainQueue", request, explain_pb2.ExplainQueueReply))
 
     # --- agents ----------------------------------------------------------------------------------------------------
 
@@ -300,10 +318,177 @@ class Router:
             request.later.add(at_us=_unix_us(at), policy=policy_bytes(source), reclassify=reclassify)
         return self._call("InstallPolicy", request, policy_pb2.InstallPolicyReply).policy_version
 
+    # --- versions of the policy ------------------------------------------------------------------------------------
+
+    def apply(
+        self,
+        policy: PolicySource,
+        *,
+        source: str = "",
+        label: str = "",
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """Installs a policy as a version, with its dates. ConflictError: another than `expected` is in force."""
+        request = apply_request(
+            policy_bytes(policy),
+            source=source,
+            label=label,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return self._installed("Apply", request)
+
+    def versions(self, *, page_size: int = 0, page_token: str = "") -> types.VersionPage:
+        """The versions kept, newest first; overrides, scenes, and what follows by itself."""
+        request = version_pb2.ListVersionsRequest(page_size=page_size, page_token=page_token)
+        return types.VersionPage.from_wire(self._call("List", request, version_pb2.ListVersionsReply))
+
+    def version(self, number: int = 0) -> types.VersionTables:
+        """A version with its tables; 0: the one in force."""
+        request = version_pb2.GetVersionRequest(number=number)
+        return types.VersionTables.from_wire(self._call("Get", request, version_pb2.GetVersionReply))
+
+    def diff(self, old: int, new: int = 0, *, policy: PolicySource = b"") -> list[types.Difference]:
+        """What differs between two versions (0: the one in force), or a version and a policy; at most 1000."""
+        request = version_pb2.DiffRequest(to=new, policy=policy_bytes(policy))
+        setattr(request, "from", old)
+        reply = self._call("Diff", request, version_pb2.DiffReply)
+        return [types.Difference.from_wire(each) for each in reply.differences]
+
+    def activate_scenes(
+        self,
+        scenes: Iterable[str],
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """These scenes are on from now on, and no others."""
+        request = scene_request(scenes, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return self._installed("ActivateScene", request)
+
+    def rollback(
+        self,
+        number: int,
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """Returns to the tables and scenes of a kept version; that is a new version."""
+        request = rollback_request(number, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return self._installed("Rollback", request)
+
+    def override(
+        self,
+        changes: Iterable[types.Change] = (),
+        *,
+        duration: Duration | timedelta | int = 0,
+        undo: int = 0,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = True,
+        dry_run: bool = False,
+    ) -> types.Installed:
+        """Changes something for a while (1 s to 7 days; an int is ms), or ends (`undo`) the override of this number."""
+        request = override_request(
+            changes,
+            duration_ms=_ms(duration),
+            undo=undo,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return self._installed("Override", request)
+
+    def set_table(
+        self, table: str, facts: Mapping[str, str], *, replace: bool = False, reclassify: bool = False, why: str = ""
+    ) -> types.TableSet:
+        """Fills a table of the hour's facts; an empty value takes a key away, `replace` all keys not named."""
+        request = table_request(table, facts, replace=replace, reclassify=reclassify, why=why)
+        reply = self._call("SetTable", request, version_pb2.SetTableReply)
+        reply.reclassified += self._reclassify()
+        reply.left = 0
+        return types.TableSet.from_wire(reply)
+
+    def _installed(self, name: str, request: Message) -> types.Installed:
+        reply = self._call(name, request, version_pb2.InstallReply)
+        self._follows = self._follows or bool(reply.planned)
+        reply.version.reclassified += self._reclassify()
+        reply.left = 0
+        return types.Installed.from_wire(reply)
+
+    def _reclassify(self) -> int:
+        """A server does this between calls, a few ms at a time; here nobody else waits."""
+        number, changed = self._methods["Reclassify"], 0
+        while True:
+            try:
+                data = self._core.call(number, _TENANT, _CALLER, b"", self._now_us)
+            except _csroute.Rejected as no:
+                raise rejection(no.status) from None
+            reply = policy_pb2.ReclassifyReply.FromString(data)
+            changed += reply.reclassified
+            if not reply.left:
+                return changed
+
+    # --- figures -------------------------------------------------------------------------------------------------
+
     def stats(self, *, with_state_hash: bool = False) -> Stats:
         """Figures: what is there now, and counters since start. The hash is 0 unless asked for: it reads everything."""
         request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
         return Stats.from_wire(self._call("GetStats", request, stats_pb2.GetStatsReply))
+
+    def live(self) -> types.Live:
+        """The live state as tables: what a controller steers by."""
+        return types.Live.from_wire(self._call("GetLive", live_pb2.GetLiveRequest(), live_pb2.GetLiveReply))
+
+    def tune(self, rules: Iterable[types.RuleTuning], *, lapse_ms: int = 0, policy_version: int = 0) -> ActionResult:
+        """Moves these rules' figures, and no others', for so long (0: 10 s), whoever waits included; none: ends it.
+
+        `policy_version`: what it was made for; ConflictError if another policy is installed by now. 0: any.
+        """
+        wire = [rule.to_wire() for rule in rules]
+        request = live_pb2.TuneRequest(rules=wire, lapse_ms=lapse_ms, policy_version=policy_version)
+        return self._action("Tune", request)
+
+    def start_canary(
+        self,
+        policy: PolicySource,
+        *,
+        share: float = 0.1,
+        margin: float = 0.02,
+        error: float = 0.01,
+        tickets_min: int = 100,
+    ) -> ActionResult:
+        """Tries a policy on `share` of the tickets, by a hash of the customer, else of the ticket. Whoever waits stays.
+
+        It is behind when its service level is below the policy's by more than `margin`, with an error of `error` over
+        all looks, from `tickets_min` tickets of either side on; then `csroute serve` stops it. Any install ends it.
+        """
+        request = canary_pb2.CanaryRequest(
+            policy=policy_bytes(policy),
+            share_milli=round(share * 1000),
+            margin_milli=round(margin * 1000),
+            error_milli=round(error * 1000),
+            tickets_min=tickets_min,
+        )
+        return self._action("Canary", request)
+
+    def stop_canary(self, *, reclassify: bool = True) -> ActionResult:
+        """No more tickets for the canary; with `reclassify` those of its that wait go back to the policy."""
+        return self._action("StopCanary", canary_pb2.StopCanaryRequest(reclassify=reclassify))
+
+    def canary(self) -> types.Canary:
+        """The canary that is on, and what came of both sides."""
+        return types.Canary.from_wire(self._call("GetCanary", canary_pb2.GetCanaryRequest(), canary_pb2.GetCanaryReply))
 
     # --- time, events, state ---------------------------------------------------------------------------------------
 
@@ -406,6 +591,8 @@ class Router:
                 raise rejection(no.status) from None
             fired += some
         self._now_us = until_us
+        if self._follows and fired:
+            self._reclassify()
         return fired
 
 

@@ -5,8 +5,14 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protos");
     println!("cargo::rerun-if-changed={}", root.display());
-    let files = ["routing_service", "agent_service", "admin_service", "policy"]
-        .map(|name| root.join(format!("csroute/v1/{name}.proto")));
+    let files = [
+        "routing_service",
+        "agent_service",
+        "admin_service",
+        "policy_service",
+        "policy",
+    ]
+    .map(|name| root.join(format!("csroute/v1/{name}.proto")));
     // What a status carries is not imported by anything; clients that go by reflection ask for it.
     let details = root.join("google/rpc/error_details.proto");
     let mut compiler = protox::Compiler::new([root])?;

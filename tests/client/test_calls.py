@@ -29,10 +29,18 @@ from csroute.types import (
     Presence,
     Requirement,
     RouteResult,
+    ShiftHeadStart,
     Ticket,
     TicketState,
 )
-from csroute.v1 import admin_service_pb2, agent_pb2, agent_service_pb2, routing_service_pb2, ticket_pb2
+from csroute.v1 import (
+    admin_service_pb2,
+    agent_pb2,
+    agent_service_pb2,
+    policy_service_pb2,
+    routing_service_pb2,
+    ticket_pb2,
+)
 from tests.client.fake import Fake, Refuse
 
 FAST = Retry(first_ms=1, pause_ms_max=5)
@@ -68,6 +76,14 @@ EXAMPLES: list[Ask[Any]] = [
     Calls.move.ask("t1", "vip"),
     Calls.stats.ask(with_state_hash=True),
     Calls.drain.ask(),
+    Calls.apply.ask(b"tables", source="text", why="better", expected=3),
+    Calls.versions.ask(page_size=5),
+    Calls.version.ask(3),
+    Calls.diff.ask(1, 2),
+    Calls.activate_scenes.ask(["surge"], dry_run=True),
+    Calls.rollback.ask(2, why="worse"),
+    Calls.set_table.ask("segment", {"acme": "gold"}, replace=True),
+    Calls.override.ask([ShiftHeadStart("vip", 120_000, relative=True)], duration_ms=900_000),
 ]
 
 
@@ -91,7 +107,7 @@ def unary_methods() -> dict[str, Any]:
     """ "Service/Method": its descriptor."""
     return {
         f"{service.name}/{method.name}": method
-        for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2)
+        for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2, policy_service_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
         if not method.server_streaming
@@ -108,7 +124,7 @@ def test_a_call_sends_its_method_s_request_and_reads_its_reply(ask: Ask[Any]) ->
     method = unary_methods()[ask.rpc]
     assert ask.request.DESCRIPTOR is method.input_type
     read = ask.read(b"")  # an empty reply is a valid one
-    expected = {"RouteBatchReply": [], "ActionResults": [], "GetPositionsReply": [], "DrainReply": 0}
+    expected = {"RouteBatchReply": [], "ActionResults": [], "GetPositionsReply": [], "DrainReply": 0, "DiffReply": []}
     if method.output_type.name in expected:
         assert read == expected[method.output_type.name]
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from csroute.v1 import admin_pb2, agent_pb2, ticket_pb2
+from csroute.v1 import admin_pb2, agent_pb2, ticket_pb2, version_pb2
 from csroute.v1 import event_pb2 as pb
 
 from .policy import Entry, Needs, Policy
@@ -35,6 +35,8 @@ from .timers import Timers
 __all__ = ["Commands"]
 
 BUILT_IN_MOMENTS = ("arrival", "assignment", "completion")
+# Tickets that a table's change classifies again at once.
+FIRST_SLICE = 512
 # Whether it was replayed, and the ticket, if it is a ticket's command.
 Answer = tuple[bool, Ticket | None]
 
@@ -65,7 +67,12 @@ class Commands(Timers):
         if len(lines) >= policy.limits["waiting_max"]:
             raise OracleRejection("WAITING_FULL")
         own = [Entry(each.skill, each.level or 1) for each in sent.skills]
-        queue = policy.queue_of(policy.facts(sent.channel, sent.customer, attributes))
+        for cap in policy.table.caps:
+            value = policy.capped(cap.attribute, sent.channel, sent.customer, attributes)
+            most = {own.value: own.waiting_max for own in cap.own}.get(value or "", cap.waiting_max)
+            if value is not None and sum(self.capped(each, cap.attribute) == value for each in lines) >= most:
+                raise OracleRejection("WAITING_FULL")
+        queue = policy.queue_of(policy.facts(sent.channel, sent.customer, attributes, self.hour))
         queued = sum(each.ticket_class.queue == queue.name for each in lines)
         if queue.effects.HasField("waiting_max") and queued >= queue.effects.waiting_max:
             raise OracleRejection("WAITING_FULL")
@@ -81,6 +88,11 @@ class Commands(Timers):
         else:
             self.arrive(ticket)
         return False, ticket
+
+    def capped(self, ticket: Ticket, attribute: str) -> str | None:
+        """With which value a ticket counts for a cap, by the policy of its class."""
+        sent = ticket.sent
+        return ticket.ticket_class.policy.capped(attribute, sent.channel, sent.customer, ticket.attributes)
 
     def update(self, request: ticket_pb2.UpdateRequest) -> Answer:
         ticket, policy = self.ticket(request.id), self.current_policy
@@ -396,13 +408,34 @@ class Commands(Timers):
 
     # Policy
 
-    def install(self, data: bytes, reclassify: bool) -> int:
+    def install(self, data: bytes, reclassify: bool, slice_max: int = 0) -> int:
         policy = Policy(data)
         self.policy = policy
         self.drop_empty_classes()
         self.raised(policy_installed=pb.PolicyInstalled(name=policy.table.name))
-        place, reclassified = len(self.events) - 1, 0
-        for ticket in sorted(self.tickets.values(), key=lambda ticket: ticket.sequence) if reclassify else []:
+        place = len(self.events) - 1
+        self.hour = {
+            table.name: {
+                key: value for key, value in self.hour[table.name].items() if not table.values or value in table.values
+            }
+            for table in policy.table.tables
+            if table.name in self.hour
+        }
+        self.sweep = (0, self.ticket_count) if reclassify else None
+        reclassified = self.reclassify(slice_max)
+        self.events[place].policy_installed.reclassified = reclassified
+        return reclassified
+
+    def reclassify(self, tickets_max: int) -> int:
+        """So many more of the tickets that an install looks at, ended ones too; 0: all."""
+        if self.sweep is None:
+            return 0
+        (after, last), policy, reclassified = self.sweep, self.current_policy, 0
+        known = sorted(self.tickets.values(), key=lambda ticket: ticket.sequence)
+        looked = [ticket for ticket in known if after < ticket.sequence <= last][: tickets_max or len(known)]
+        whole = not tickets_max or len(looked) < tickets_max or looked[-1].sequence == last
+        self.sweep = None if whole else (looked[-1].sequence, last)
+        for ticket in looked:
             if ticket.state in OPEN and ticket.state != WRAPPING:
                 try:
                     check_required(policy, ticket.attributes)
@@ -412,8 +445,28 @@ class Commands(Timers):
                     continue
                 reclassified += to is not ticket.ticket_class
                 self.change_class(ticket, to, None if ticket.state in HELD else INSTALLED)
-        self.events[place].policy_installed.reclassified = reclassified
         return reclassified
+
+    def set_table(self, request: version_pb2.SetTableRequest) -> tuple[bool, int]:
+        """Whether nothing was left to do, and how many tickets changed their class."""
+        tables = {each.name: each for each in self.current_policy.table.tables}
+        if request.table not in tables:
+            raise OracleRejection("UNKNOWN_VALUE")
+        table, before = tables[request.table], self.hour.get(request.table, {})
+        if any(each.value and table.values and each.value not in table.values for each in request.entries):
+            raise OracleRejection("UNKNOWN_VALUE")
+        now = {} if request.replace else dict(before)
+        now.update({each.key: each.value for each in request.entries})
+        now = {key: value for key, value in now.items() if value}
+        if len(now) > table.keys_max:
+            raise OracleRejection("TOO_MANY")
+        if now == before:
+            return True, 0
+        self.hour[request.table] = now
+        if not request.reclassify:
+            return False, 0
+        self.sweep = (0, self.ticket_count)
+        return False, self.reclassify(FIRST_SLICE)
 
 
 def confidence(attribute: ticket_pb2.Attribute) -> int:

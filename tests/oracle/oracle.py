@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from csroute.v1 import agent_pb2, policy_pb2, ticket_pb2
+from csroute.v1 import agent_pb2, policy_pb2, ticket_pb2, version_pb2
 
 from .commands import Answer, Commands
 from .router import OracleRejection
@@ -64,17 +64,32 @@ class Oracle(Commands):
         self.begin(now_us)
         if method == "InstallPolicy":
             self.later.clear()
-            reclassified = self.install(request.policy, request.reclassify)
+            reclassified = self.install(request.policy, request.reclassify, request.slice)
             for each in request.later:
-                install = partial(self.install, each.policy, each.reclassify)
+                install = partial(self.install, each.policy, each.reclassify, request.slice)
                 self.later.append((ceil_ms(max(each.at_us, now_us)), install))
             self.settle()
             reply = policy_pb2.InstallPolicyReply(reclassified=reclassified, sequence=len(self.events))
             reply.policy_version = self.current_policy.version
             return reply
+        if method == "SetTable":
+            replayed, reclassified = self.set_table(request)
+            self.settle()
+            set_reply = version_pb2.SetTableReply(replayed=replayed, reclassified=reclassified, left=self.left)
+            set_reply.keys, set_reply.sequence = len(self.hour.get(request.table, {})), len(self.events)
+            return set_reply
+        if method == "Reclassify":
+            reclassified = self.reclassify(request.tickets_max)
+            self.settle()
+            return policy_pb2.ReclassifyReply(reclassified=reclassified, left=self.left)
         if method in BATCHES:
             return self.batch(method, request)
         return self.one(method, request.ticket if method == "Route" else request)
+
+    @property
+    def left(self) -> int:
+        """Tickets that an install has still to look at, at most."""
+        return max(self.sweep[1] - self.sweep[0], 1) if self.sweep else 0
 
     def one(self, method: str, request: Any) -> Any:
         """One item, settled by itself."""

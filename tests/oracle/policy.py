@@ -209,13 +209,31 @@ class Policy:
         limits = self.table.limits
         self.limits = {name: getattr(limits, name) or default for name, default in DEFAULT_LIMITS.items()}
 
-    def facts(self, channel: str, customer: str, attributes: Mapping[str, tuple[str, int]]) -> dict[str, str]:
-        """What tests and families read; what is missing is not there."""
+    def facts(
+        self,
+        channel: str,
+        customer: str,
+        attributes: Mapping[str, tuple[str, int]],
+        hour: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> dict[str, str]:
+        """What tests and families read; what is missing is not there. `hour`: what its tables say."""
         facts = {"channel": channel, "customer": customer}
         for name, (value, confidence) in attributes.items():
             if name in self.attributes and confidence >= self.attributes[name].threshold_milli:
                 facts[name] = value
-        return {name: value for name, value in facts.items() if value}
+        found = {name: value for name, value in facts.items() if value}
+        said = {
+            each.name: (hour or {}).get(each.name, {}).get(found.get(each.attribute, "")) for each in self.table.tables
+        }
+        return {**found, **{name: value for name, value in said.items() if value}}
+
+    def capped(
+        self, attribute: str, channel: str, customer: str, attributes: Mapping[str, tuple[str, int]]
+    ) -> str | None:
+        """The value that a ticket counts with for the cap by this attribute, if the policy has one."""
+        if all(cap.attribute != attribute for cap in self.table.caps):
+            return None
+        return self.facts(channel, customer, attributes).get(attribute)
 
     def natural(self, facts: Mapping[str, str]) -> Applied:
         """The rules that apply, layer by layer."""

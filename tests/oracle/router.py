@@ -60,6 +60,9 @@ class Router:
         self.owners: dict[str, tuple[Agent, int]] = {}
         # Policies that follow by themselves: when, and their installing.
         self.later: list[tuple[int, Callable[[], object]]] = []
+        # The hour's facts, by table; tickets that an install has still to look at: past the first, up to the second.
+        self.hour: dict[str, dict[str, str]] = {}
+        self.sweep: tuple[int, int] | None = None
         # While catching up in `resume`: no offer ends before this.
         self.not_before_us = 0
 
@@ -104,7 +107,7 @@ class Router:
         """The class of these, numbered; CHANNEL_UNKNOWN, CLASSES_FULL."""
         if channel not in policy.channels:
             raise OracleRejection("CHANNEL_UNKNOWN")
-        facts = policy.facts(channel, customer, attributes)
+        facts = policy.facts(channel, customer, attributes, self.hour)
         made = policy.make_class(replace(policy.natural(facts)), facts, channel, own, requirement)
         for known in self.classes.values():
             if known.key == made.key:

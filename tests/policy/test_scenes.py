@@ -233,11 +233,68 @@ def test_every_scene_of_the_night_can_be_installed(scene: Scene) -> None:
     assert router.route(Sent("t1", "phone", attributes={"tier": "vip"})).state.name == "WAITING"
 
 
-def test_what_the_engine_cannot_do_it_refuses_by_name() -> None:
-    for said, field in ((policy, "tables"), (capped(), "caps")):
-        with pytest.raises(RejectedError, match="this engine cannot do it yet") as no:
-            Router(said, clock="virtual")
-        assert (no.value.name, no.value.subject) == ("POLICY_UNSUPPORTED", f"policy.{field}")
+def test_the_hour_s_facts_decide() -> None:
+    router = Router(policy, clock="virtual")
+    sent = Sent("t1", "chat", attributes={"merchant": "acme"})
+    assert router.route(sent).state.name == "WAITING"
+    rules = [hit.rule for hit in router.explain("t1").rules]
+    assert "gold" not in rules
+    assert router.set_table("segment", {"acme": "gold"}, reclassify=True).reclassified == 1
+    assert "gold" in [hit.rule for hit in router.explain("t1").rules]
+    assert router.set_table("segment", {"acme": "gold"}).replayed
+    router.route(Sent("t2", "chat", attributes={"merchant": "globex"}))
+    assert "gold" not in [hit.rule for hit in router.explain("t2").rules]
+    assert router.set_table("segment", {"globex": "gold"}, replace=True, reclassify=True).keys == 1
+    assert [hit.rule for hit in router.explain("t1").rules] == rules
+    assert "gold" in [hit.rule for hit in router.explain("t2").rules]
+
+
+def test_facts_are_kept_by_name_and_come_back_with_a_snapshot() -> None:
+    router = Router(policy, clock="virtual")
+    router.set_table("segment", {"acme": "gold"})
+    router.install(policy.but(change(Rank.vip, head_start=seconds(61)), name="another"))
+    twin = Router(clock="virtual")
+    twin.restore(router.snapshot())
+    for each in (router, twin):
+        each.route(Sent("t1", "chat", attributes={"merchant": "acme"}))
+        assert "gold" in [hit.rule for hit in each.explain("t1").rules]
+    assert router.state_hash == twin.state_hash
+
+
+def test_a_table_says_what_it_may_say() -> None:
+    router = Router(policy, clock="virtual")
+    for table, facts, name, message in (
+        ("segments", {"acme": "gold"}, "UNKNOWN_VALUE", "it has segment"),
+        ("segment", {"acme": "silver"}, "UNKNOWN_VALUE", "it may say gold, plain"),
+        ("segment", {f"m{number}": "gold" for number in range(1001)}, "TOO_MANY", "1001 keys, and may have 1000"),
+        ("segment", {"": "gold"}, "FIELD_MISSING", "must be given"),
+    ):
+        with pytest.raises(RejectedError, match=message) as no:
+            router.set_table(table, facts)
+        assert no.value.name == name
+    assert router.set_table("segment", {"acme": ""}).replayed
+
+
+def test_a_merchant_s_flood_is_its_own() -> None:
+    router = Router(capped(), clock="virtual")
+    for number in range(5):
+        router.route(Sent(f"a{number}", "chat", attributes={"merchant": "acme"}))
+    with pytest.raises(RejectedError, match="5 tickets whose merchant is acme are waiting") as no:
+        router.route(Sent("a5", "chat", attributes={"merchant": "acme"}))
+    assert (no.value.name, no.value.subject) == ("WAITING_FULL", "merchant")
+    for number in range(7):
+        router.route(Sent(f"b{number}", "chat", attributes={"merchant": "globex"}))
+    router.route(Sent("nobody's", "chat"))
+    router.update("a0", 1, {"merchant": "globex"})
+    router.route(Sent("a5", "chat", attributes={"merchant": "acme"}))
+    router.cancel("a1")
+    twin = Router(clock="virtual")
+    twin.restore(router.snapshot())
+    for each in (router, twin):
+        each.route(Sent("a6", "chat", attributes={"merchant": "acme"}))
+        for one in ("a7", "b7"):
+            with pytest.raises(RejectedError, match="are waiting, as many as may"):
+                each.route(Sent(one, "chat", attributes={"merchant": "acme" if one == "a7" else "globex"}))
 
 
 def capped() -> Policy:
@@ -247,7 +304,7 @@ def capped() -> Policy:
         skills=S,
         layers=[type("Who", (Layer,), {"everyone": Otherwise()})],
         channels=CHANNELS,
-        limits=Limits(caps=[Cap(Ticket.merchant, waiting_max=5)]),
+        limits=Limits(caps=[Cap(Ticket.merchant, waiting_max=5, of={"globex": 8})]),
     )
 
 

@@ -48,8 +48,14 @@ def router() -> Router:
 def test_every_rpc_has_a_method() -> None:
     snake = {re.sub(r"(?<!^)(?=[A-Z])", "_", path.rsplit("/", 1)[1]).lower() for _, path, _ in _csroute.methods()}
     streams = {"route_stream", "watch", "work"}  # in process: route_batch, events, act
-    named = {"install_policy": "install", "get_stats": "stats"}
-    internal = {name for name in snake if re.match("(watch|work)_", name)}
+    named = {
+        "install_policy": "install",
+        "get_stats": "stats",
+        "list": "versions",
+        "get": "version",
+        "activate_scene": "activate_scenes",
+    }
+    internal = {name for name in snake if re.match("(watch|work)_|reclassify", name)}
     for name in snake - streams - internal:
         assert inspect.getdoc(getattr(Router, named.get(name, name))), name
 

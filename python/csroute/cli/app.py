@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from csroute.cli import journal, planning, policies
+from csroute.cli import journal, loading, planning, policies, versions
+from csroute.cli.top import top
 from csroute.cli.version import version
 
 __all__ = ["app", "run"]
@@ -15,8 +16,8 @@ __all__ = ["app", "run"]
 app = typer.Typer(
     name="csroute",
     help="A low-latency router for customer-service tickets.",
-    epilog="Exit codes: 0 well · 1 the demo's ledgers disagree · 2 usage, setting or policy · "
-    "3 server not reachable · 4 server says no · 5 journal · 130 interrupted.",
+    epilog="Exit codes: 0 well · 1 ledgers disagree (demo, load) · 2 usage, setting or policy · "
+    "3 server not reachable · 4 server says no · 5 journal · 6 the load was not valid · 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,7 +28,10 @@ app.command()(journal.replay)
 app.command()(journal.backup)
 app.command()(journal.restore)
 app.command()(planning.plan)
+app.command()(top)
+app.command()(loading.load)
 app.add_typer(policies.app, name="policy")
+app.command()(versions.override)
 
 EMBEDDED_POLICY = "double11"
 """What `serve` routes by unless told otherwise: a preset of the package."""
@@ -91,6 +95,10 @@ def serve(
     metrics: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Where Prometheus reads, or off. [127.0.0.1:7780]")
     ] = None,
+    controller: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="Python that steers, in its own process. [none]"),
+    ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Further settings: TOML.")] = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. SIGUSR1 asks for a snapshot, SIGHUP reloads keys and limits.
@@ -107,6 +115,7 @@ def serve(
         "metrics_listen": metrics,
         "data_dir": data_dir,
         "durability": durability,
+        "controller": controller,
     }
 
     def read() -> Config:
@@ -126,8 +135,9 @@ def serve(
 
 @app.command()
 def explain(
-    ticket: Annotated[str, typer.Argument(help="The ticket's id.")],
+    ticket: Annotated[str, typer.Argument(help="The ticket's id.")] = "",
     *,
+    queue: Annotated[str, typer.Option(metavar="NAME", help="Say what holds this queue up, instead.")] = "",
     server: Annotated[str, typer.Option(metavar="ADDR", help="The server.")] = "127.0.0.1:7700",
     tenant: Annotated[str, typer.Option(help="Whose ticket. Empty: the server's default.")] = "",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server.")] = 5.0,
@@ -138,25 +148,30 @@ def explain(
     until: Annotated[str, typer.Option(metavar="TIME", help="With --data-dir: end at this time.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="With --data-dir: as JSON.")] = False,
 ) -> None:
-    """Say why a ticket is where it is; with --data-dir, all that happened to it, each decision with its reason."""
+    """Say why a ticket is where it is, or what holds a queue up; with --data-dir, a ticket's whole story."""
+    if bool(ticket) == bool(queue):
+        raise typer.BadParameter("name a ticket, or a --queue: exactly one")
+    if queue and data_dir is not None:
+        raise typer.BadParameter("--queue asks a server: leave --data-dir away")
     if data_dir is not None:
         return _story(data_dir, ticket, tenant=tenant, since=since, until=until, as_json=as_json)
 
     from rich.console import Console  # noqa: PLC0415
 
+    from csroute.cli.bottleneck import bottleneck  # noqa: PLC0415
     from csroute.cli.explaining import rendered  # noqa: PLC0415
     from csroute.client import Client  # noqa: PLC0415
     from csroute.errors import UnavailableError  # noqa: PLC0415
 
     with Client(server, tenant=tenant, caller="csroute-explain", timeout_s=timeout) as client:
         try:
-            why = client.explain(ticket)
+            told = bottleneck(client.explain_queue(queue)) if queue else rendered(client.explain(ticket))
         except UnavailableError as error:
             if error.code:
                 raise
             nobody = f"no server answers at {server}; `csroute serve --listen {server}` starts one"
             raise UnavailableError(nobody, grpc_code=14) from None
-    return Console().print(rendered(why))
+    return Console().print(told)
 
 
 def _story(data_dir: Path, ticket: str, *, tenant: str, since: str, until: str, as_json: bool) -> None:

@@ -1,4 +1,7 @@
-"""`csroute policy`: check, show, diff, try. A policy is a file, a preset's name, or a compiled policy's file."""
+"""`csroute policy`: check, show, diff, try; apply, list, rollback, scene (`versions.py`); canary, shadow (`trying.py`).
+
+A policy is a file, a preset's name, or a compiled policy's file.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from csroute.cli import trying, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Look at policies, before they route anyone.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Look at policies before they route anyone; switch them on, and back.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 Source = Annotated[str, typer.Argument(metavar="POLICY", help="A policy's .py, a preset's name, or compiled bytes.")]
@@ -122,3 +129,12 @@ def try_(
     agents: Sequence[AgentSpec] = roster_of(roster if roster is not None or policy != "double11" else "double11")
     played = trial(now, ticket, agents, until=milliseconds(int(until * 1000)))
     Console().print(tried(ticket, played, len(agents)))
+
+
+app.command()(versions.apply)
+app.command(name="list")(versions.list_)
+app.command()(versions.rollback)
+app.command()(versions.scene)
+app.command()(versions.table)
+app.command()(trying.canary)
+app.command()(trying.shadow)

@@ -17,6 +17,7 @@ in order; a refused item is its error, returned and not raised.
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
 
@@ -27,31 +28,48 @@ from csroute.types import (
     AgentAction,
     AgentPage,
     AgentSpec,
+    Canary,
     Complete,
     Decline,
     EndWrapUp,
     Explanation,
     Guess,
+    Installed,
+    Live,
     Login,
     Mark,
     Mirror,
     PauseClock,
     Position,
     Presence,
+    QueueExplanation,
     Requirement,
     ResumeClock,
     RouteResult,
+    RuleTuning,
     SetPresence,
     Stats,
+    TableSet,
     Ticket,
     TicketPage,
     TicketResult,
     TicketState,
     TicketView,
     Transfer,
+    VersionPage,
+    VersionTables,
     either,
 )
-from csroute.v1 import admin_pb2, agent_pb2, explain_pb2, stats_pb2, ticket_pb2
+from csroute.types.versions import (
+    Change,
+    Difference,
+    apply_request,
+    override_request,
+    rollback_request,
+    scene_request,
+    table_request,
+)
+from csroute.v1 import admin_pb2, agent_pb2, canary_pb2, explain_pb2, live_pb2, stats_pb2, ticket_pb2, version_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -76,18 +94,18 @@ class Ask(NamedTuple, Generic[R]):
     wait_ms: int = 0
 
 
-class Blocking:
+class Blocking(ABC):
     """Answers a call when it returns."""
 
-    def _ask(self, ask: Ask[R]) -> R:
-        raise NotImplementedError
+    @abstractmethod
+    def _ask(self, ask: Ask[R]) -> R: ...
 
 
-class Awaiting:
+class Awaiting(ABC):
     """Answers a call when it is awaited."""
 
-    async def _ask(self, ask: Ask[R]) -> R:
-        raise NotImplementedError
+    @abstractmethod
+    async def _ask(self, ask: Ask[R]) -> R: ...
 
 
 class both(Generic[P, R]):  # noqa: N801 (a decorator)
@@ -139,7 +157,7 @@ def batch_results(reply: bytes) -> list[RouteResult | RejectedError]:
 
 
 class Calls:
-    """The unary calls of the three services. All may be sent again without harm: they name ids, attempts, revisions."""
+    """The unary calls of the services. All may be sent again without harm: they name ids, attempts, revisions."""
 
     # --- tickets: RoutingService ---
 
@@ -213,6 +231,12 @@ class Calls:
     def explain(self, ticket: str) -> Ask[Explanation]:
         """Why a ticket is where it is."""
         return Ask("RoutingService/Explain", explain_pb2.ExplainRequest(ticket=ticket), _one(Explanation))
+
+    @both
+    def explain_queue(self, queue: str) -> Ask[QueueExplanation]:
+        """What holds a queue up, and what would help."""
+        request = explain_pb2.ExplainQueueRequest(queue=queue)
+        return Ask("RoutingService/ExplainQueue", request, _one(QueueExplanation))
 
     # --- agents: AgentService ---
 
@@ -342,9 +366,167 @@ class Calls:
         return Ask("AdminService/GetStats", request, _one(Stats))
 
     @both
+    def start_canary(
+        self,
+        policy: bytes,
+        *,
+        share: float = 0.1,
+        margin: float = 0.02,
+        error: float = 0.01,
+        tickets_min: int = 100,
+    ) -> Ask[ActionResult]:
+        """Tries a policy on `share` of the tickets, by a hash of the customer, else of the ticket. Whoever waits stays.
+
+        It is behind when its service level is below the policy's by more than `margin`, with an error of `error` over
+        all looks, from `tickets_min` tickets of either side on; then `csroute serve` stops it. Any install ends it.
+        """
+        request = canary_pb2.CanaryRequest(
+            policy=policy,
+            share_milli=round(share * 1000),
+            margin_milli=round(margin * 1000),
+            error_milli=round(error * 1000),
+            tickets_min=tickets_min,
+        )
+        return Ask("PolicyService/Canary", request, _one(ActionResult))
+
+    @both
+    def stop_canary(self, *, reclassify: bool = True) -> Ask[ActionResult]:
+        """No more tickets for the canary; with `reclassify` those of its that wait go back to the policy."""
+        request = canary_pb2.StopCanaryRequest(reclassify=reclassify)
+        return Ask("PolicyService/StopCanary", request, _one(ActionResult))
+
+    @both
+    def canary(self) -> Ask[Canary]:
+        """The canary that is on, and what came of both sides."""
+        return Ask("PolicyService/GetCanary", canary_pb2.GetCanaryRequest(), _one(Canary))
+
+    @both
+    def live(self) -> Ask[Live]:
+        """The live state as tables: what a controller steers by."""
+        return Ask("AdminService/GetLive", live_pb2.GetLiveRequest(), _one(Live))
+
+    @both
+    def tune(self, rules: Iterable[RuleTuning], *, lapse_ms: int = 0, policy_version: int = 0) -> Ask[ActionResult]:
+        """Moves these rules' figures, and no others', for so long (0: 10 s), whoever waits included; none: ends it.
+
+        `policy_version`: what it was made for; ConflictError if another policy is installed by now. 0: any.
+        """
+        wire = [rule.to_wire() for rule in rules]
+        request = live_pb2.TuneRequest(rules=wire, lapse_ms=lapse_ms, policy_version=policy_version)
+        return Ask("AdminService/Tune", request, _one(ActionResult))
+
+    @both
     def drain(self, on: bool = True) -> Ask[int]:
         """Takes no new tickets, or takes them again: how many tickets have not ended."""
         return Ask("AdminService/Drain", admin_pb2.DrainRequest(on=on), _open_tickets)
+
+    # --- those who answer for the rules: PolicyService ---
+
+    @both
+    def apply(
+        self,
+        policy: bytes,
+        *,
+        source: str = "",
+        label: str = "",
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """Installs compiled tables. ConflictError if another version than `expected` is in force."""
+        request = apply_request(
+            policy,
+            source=source,
+            label=label,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return Ask("PolicyService/Apply", request, _one(Installed))
+
+    @both
+    def versions(self, *, page_size: int = 0, page_token: str = "") -> Ask[VersionPage]:
+        """The versions of the policy that are kept, newest first; overrides, scenes, and what follows by itself."""
+        request = version_pb2.ListVersionsRequest(page_size=page_size, page_token=page_token)
+        return Ask("PolicyService/List", request, _one(VersionPage))
+
+    @both
+    def version(self, number: int = 0) -> Ask[VersionTables]:
+        """A version with its tables; 0: the one in force."""
+        return Ask("PolicyService/Get", version_pb2.GetVersionRequest(number=number), _one(VersionTables))
+
+    @both
+    def diff(self, old: int, new: int = 0, *, policy: bytes = b"") -> Ask[list[Difference]]:
+        """What differs between two versions (0: the one in force), or a version and compiled tables; at most 1000."""
+        request = version_pb2.DiffRequest(to=new, policy=policy)
+        setattr(request, "from", old)
+        return Ask("PolicyService/Diff", request, _differences)
+
+    @both
+    def activate_scenes(
+        self,
+        scenes: Iterable[str],
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """These scenes are on from now on, and no others."""
+        request = scene_request(scenes, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return Ask("PolicyService/ActivateScene", request, _one(Installed))
+
+    @both
+    def rollback(
+        self,
+        number: int,
+        *,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = False,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """Returns to the tables and scenes of a kept version; that is a new version."""
+        request = rollback_request(number, why=why, expected=expected, reclassify=reclassify, dry_run=dry_run)
+        return Ask("PolicyService/Rollback", request, _one(Installed))
+
+    @both
+    def override(
+        self,
+        changes: Iterable[Change] = (),
+        *,
+        duration_ms: int = 0,
+        undo: int = 0,
+        why: str = "",
+        expected: int | None = None,
+        reclassify: bool = True,
+        dry_run: bool = False,
+    ) -> Ask[Installed]:
+        """Changes something for a while (1 s to 7 days), or ends (`undo`) the override of this number."""
+        request = override_request(
+            changes,
+            duration_ms=duration_ms,
+            undo=undo,
+            why=why,
+            expected=expected,
+            reclassify=reclassify,
+            dry_run=dry_run,
+        )
+        return Ask("PolicyService/Override", request, _one(Installed))
+
+    @both
+    def set_table(
+        self, table: str, facts: Mapping[str, str], *, replace: bool = False, reclassify: bool = False, why: str = ""
+    ) -> Ask[TableSet]:
+        """Fills a table of the hour's facts; an empty value takes a key away, `replace` all keys not named."""
+        request = table_request(table, facts, replace=replace, reclassify=reclassify, why=why)
+        return Ask("PolicyService/SetTable", request, _one(TableSet))
+
+
+def _differences(reply: bytes) -> list[Difference]:
+    return [Difference.from_wire(each) for each in version_pb2.DiffReply.FromString(reply).differences]
 
 
 def _action(rpc: str, action: Action) -> Ask[ActionResult]:

@@ -28,6 +28,7 @@ ROLES: Final = {
     "throughput.desktop": ("csroute.demo.throughput", "desktop"),
     "night.gateway": ("csroute.demo.night", "gateway"),
     "night.desktop": ("csroute.demo.night", "desktop"),
+    "load.client": ("csroute.load.child", "client"),
 }
 
 

@@ -13,7 +13,14 @@ from google.protobuf.message import DecodeError, Message
 
 from csroute import _csroute
 from csroute.errors import JournalError
-from csroute.v1 import admin_service_pb2, agent_pb2, agent_service_pb2, policy_pb2, routing_service_pb2
+from csroute.v1 import (
+    admin_service_pb2,
+    agent_pb2,
+    agent_service_pb2,
+    policy_pb2,
+    policy_service_pb2,
+    routing_service_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +31,7 @@ __all__ = ["Block", "Record", "Segment", "Snapshot", "blocks", "records", "refus
 CHUNK_BYTES = 1 << 20
 """Read between two tellings of how far it is."""
 
-_SERVICES = (routing_service_pb2, agent_service_pb2, admin_service_pb2)
+_SERVICES = (routing_service_pb2, agent_service_pb2, admin_service_pb2, policy_service_pb2)
 _INTERNAL = {"InstallPolicy": policy_pb2.InstallPolicyRequest, "WorkAct": agent_pb2.WorkRequest}
 _STAFF = {"UpsertAgents", "RemoveAgents"}
 """Of the agents' service: they say who may work, and at what."""
@@ -121,7 +128,10 @@ def _is_admin(method: str) -> bool:
 
 @functools.cache
 def _admin_methods() -> frozenset[str]:
-    return frozenset(admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].methods_by_name)
+    files = {"AdminService": admin_service_pb2, "PolicyService": policy_service_pb2}
+    return frozenset(
+        name for service, file in files.items() for name in file.DESCRIPTOR.services_by_name[service].methods_by_name
+    )
 
 
 @functools.cache

@@ -15,7 +15,6 @@ When the journal fails, nothing is acknowledged any more: health says NOT_SERVIN
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import json
 import signal
@@ -37,7 +36,15 @@ from csroute.server.door import TENANT_DEFAULT, Door
 from csroute.server.life import Life
 from csroute.server.pump import Pump, Refused
 from csroute.server.secure import Certificates, certificates, credentials, server_credentials
-from csroute.v1 import admin_service_pb2, agent_service_pb2, policy_pb2, routing_service_pb2, stats_pb2
+from csroute.server.steering import Steersman
+from csroute.server.watched import CanaryWatch
+from csroute.v1 import (
+    admin_service_pb2,
+    agent_service_pb2,
+    policy_service_pb2,
+    routing_service_pb2,
+    version_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -49,7 +56,7 @@ __all__ = ["SERVICES", "Server", "run", "serve"]
 
 SERVICES = tuple(
     service.full_name
-    for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2)
+    for file in (routing_service_pb2, agent_service_pb2, admin_service_pb2, policy_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 _METADATA_BYTES_MAX = 16_384
@@ -90,6 +97,8 @@ class Server:
         """The port of the Prometheus endpoint, once started; 0: it is off."""
         self._stopped = False
         self._watching: asyncio.Task[None] | None = None
+        self._steersman: Steersman | None = None
+        self._canaries: CanaryWatch | None = None
         self.over = asyncio.Event()
         """Set when the node failed: it must be started again."""
         self.why = ""
@@ -128,6 +137,11 @@ class Server:
             raise
         await self._set_health(serving=True)
         self._watching = asyncio.create_task(self._watch())
+        if config.controller:
+            self._steersman = Steersman(config.controller, self._steer)
+            self._steersman.start()
+        self._canaries = CanaryWatch(compiled, self._see_canary)
+        self._canaries.start()
         ports = {"port": self.port, "native_port": self.native_port, "metrics_port": self.metrics_port}
         self._log.info("listening", **ports, tenants=sorted(compiled))
 
@@ -140,6 +154,9 @@ class Server:
         self._log.info("draining", grace_s=grace_s)
         if self._watching is not None:
             self._watching.cancel()
+        for beside in (self._steersman, self._canaries):
+            if beside is not None:
+                await beside.stop()
         await self._health.enter_graceful_shutdown()
         self._node.drain(True)
         stopping = asyncio.create_task(self._server.stop(grace_s + _ENDING_S))  # no new calls from here on
@@ -196,20 +213,22 @@ class Server:
         return server
 
     async def _install(self, tenant: str, policy: bytes) -> None:
-        """Installs it, unless the journal says that it is there already."""
-        if self.config.data_dir:
-            stats = await self._ask("/csroute.v1.AdminService/GetStats", tenant, b"")
-            if stats_pb2.GetStatsReply.FromString(stats).policy_version == policy_version(policy):
-                return
-        request = policy_pb2.InstallPolicyRequest(policy=policy).SerializeToString()
-        await self._ask("internal/InstallPolicy", tenant, request)
+        """Applies it, unless it is what was installed at the last start: what operators did since then stands."""
+        request = version_pb2.ApplyRequest(policy=policy, at_start=True, why="the server's setting")
+        await self._ask("/csroute.v1.PolicyService/Apply", tenant, request.SerializeToString())
 
-    async def _ask(self, path: str, tenant: str, request: bytes) -> bytes:
+    async def _ask(self, path: str, tenant: str, request: bytes, *, caller: str = "server") -> bytes:
         number = next(number for number, name, _ in _csroute.methods() if name == path)
         try:
-            return await self._pump.call(number, tenant, "server", request, 0)
+            return await self._pump.call(number, tenant, caller, request, 0)
         except Refused as no:
             raise rejection(no.status) from None
+
+    async def _steer(self, path: str, request: bytes) -> bytes:
+        return await self._ask(path, TENANT_DEFAULT, request, caller="controller")
+
+    async def _see_canary(self, path: str, tenant: str, request: bytes) -> bytes:
+        return await self._ask(path, tenant, request, caller="canary")
 
     async def _listen(self) -> None:
         try:
@@ -285,12 +304,17 @@ class Server:
             return
         host, _, port = self.config.metrics_listen.rpartition(":")
         try:
-            figures = NodeCollector(self._node.metrics, lambda: self._native.figures() if self._native else b"{}")
+            figures = NodeCollector(
+                self._node.metrics, lambda: self._native.figures() if self._native else b"{}", self._steered
+            )
             self._metrics, _thread = serve_metrics(figures, host.strip("[]"), int(port))
         except OSError as error:
             at = self.config.metrics_listen
             raise ConfigError(f"metrics_listen: {at} cannot be listened on: {error.strerror}") from None
         self.metrics_port = self._metrics.server_port
+
+    def _steered(self) -> dict[str, int]:
+        return self._steersman.figures if self._steersman is not None else {}
 
     def snapshot(self) -> None:
         """Asks for a snapshot of all that is decided by now."""
@@ -319,18 +343,13 @@ class Server:
             self._native.serving(serving)
 
 
-def policy_version(policy: bytes) -> int:
-    """The version that the engine gives a compiled policy: the first 8 bytes of its SHA-256."""
-    return int.from_bytes(hashlib.sha256(policy).digest()[:8], "big")
-
-
 def _node(config: Config) -> _csroute.Node:
     """Its settings are the server's, by the same names."""
     names = (
         ("in_flight_max", "tenants_max", "ring_events_max", "message_bytes_max", "watchers_max"),
         ("attributes_drop", "attributes_hash", "durability", "durability_interval_ms", "resume_grace_ms"),
         ("segment_bytes", "disk_reserve_bytes", "pending_bytes_max", "snapshot_every_s", "snapshot_bytes"),
-        ("snapshots_kept", "history_s"),
+        ("snapshots_kept", "history_s", "versions_kept"),
     )
     settings = {name: getattr(config, name) for name in itertools.chain.from_iterable(names)}
     try:

@@ -184,7 +184,7 @@ def _field(wire: type[Message], name: str, hint: Any) -> _Field:
         return back(getattr(message, name)) or None
 
     reader = get if not optional else get_message if descriptor.has_presence else get_number
-    return _Field(name, put_member if descriptor.containing_oneof else put, reader)
+    return _Field(name, put_member if descriptor.containing_oneof and not optional else put, reader)
 
 
 def _oneof(wire: type[Message], name: str, hint: Any) -> _Field:

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from csroute.v1 import admin_pb2 as csroute_dot_v1_dot_admin__pb2
 from csroute.v1 import agent_pb2 as csroute_dot_v1_dot_agent__pb2
+from csroute.v1 import live_pb2 as csroute_dot_v1_dot_live__pb2
 from csroute.v1 import stats_pb2 as csroute_dot_v1_dot_stats__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63sroute/v1/admin_service.proto\x12\ncsroute.v1\x1a\x16\x63sroute/v1/admin.proto\x1a\x16\x63sroute/v1/agent.proto\x1a\x16\x63sroute/v1/stats.proto2\x85\x02\n\x0c\x41\x64minService\x12<\n\x06\x41ssign\x12\x19.csroute.v1.AssignRequest\x1a\x17.csroute.v1.ActionReply\x12\x38\n\x04Move\x12\x17.csroute.v1.MoveRequest\x1a\x17.csroute.v1.ActionReply\x12\x42\n\x08GetStats\x12\x1b.csroute.v1.GetStatsRequest\x1a\x19.csroute.v1.GetStatsReply\x12\x39\n\x05\x44rain\x12\x18.csroute.v1.DrainRequest\x1a\x16.csroute.v1.DrainReplyB\'\n\rio.csroute.v1P\x01Z\x14\x63sroute/v1;csroutev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63sroute/v1/admin_service.proto\x12\ncsroute.v1\x1a\x16\x63sroute/v1/admin.proto\x1a\x16\x63sroute/v1/agent.proto\x1a\x15\x63sroute/v1/live.proto\x1a\x16\x63sroute/v1/stats.proto2\x80\x03\n\x0c\x41\x64minService\x12<\n\x06\x41ssign\x12\x19.csroute.v1.AssignRequest\x1a\x17.csroute.v1.ActionReply\x12\x38\n\x04Move\x12\x17.csroute.v1.MoveRequest\x1a\x17.csroute.v1.ActionReply\x12\x42\n\x08GetStats\x12\x1b.csroute.v1.GetStatsRequest\x1a\x19.csroute.v1.GetStatsReply\x12\x39\n\x05\x44rain\x12\x18.csroute.v1.DrainRequest\x1a\x16.csroute.v1.DrainReply\x12?\n\x07GetLive\x12\x1a.csroute.v1.GetLiveRequest\x1a\x18.csroute.v1.GetLiveReply\x12\x38\n\x04Tune\x12\x17.csroute.v1.TuneRequest\x1a\x17.csroute.v1.ActionReplyB\'\n\rio.csroute.v1P\x01Z\x14\x63sroute/v1;csroutev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +36,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'csroute.v1.admin_service_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.csroute.v1P\001Z\024csroute/v1;csroutev1'
-  _globals['_ADMINSERVICE']._serialized_start=119
-  _globals['_ADMINSERVICE']._serialized_end=380
+  _globals['_ADMINSERVICE']._serialized_start=142
+  _globals['_ADMINSERVICE']._serialized_end=526
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ import warnings
 
 from csroute.v1 import admin_pb2 as csroute_dot_v1_dot_admin__pb2
 from csroute.v1 import agent_pb2 as csroute_dot_v1_dot_agent__pb2
+from csroute.v1 import live_pb2 as csroute_dot_v1_dot_live__pb2
 from csroute.v1 import stats_pb2 as csroute_dot_v1_dot_stats__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -57,6 +58,16 @@ class AdminServiceStub:
                 request_serializer=csroute_dot_v1_dot_admin__pb2.DrainRequest.SerializeToString,
                 response_deserializer=csroute_dot_v1_dot_admin__pb2.DrainReply.FromString,
                 _registered_method=True)
+        self.GetLive = channel.unary_unary(
+                '/csroute.v1.AdminService/GetLive',
+                request_serializer=csroute_dot_v1_dot_live__pb2.GetLiveRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_live__pb2.GetLiveReply.FromString,
+                _registered_method=True)
+        self.Tune = channel.unary_unary(
+                '/csroute.v1.AdminService/Tune',
+                request_serializer=csroute_dot_v1_dot_live__pb2.TuneRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -87,6 +98,18 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLive(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Tune(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +132,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.Drain,
                     request_deserializer=csroute_dot_v1_dot_admin__pb2.DrainRequest.FromString,
                     response_serializer=csroute_dot_v1_dot_admin__pb2.DrainReply.SerializeToString,
+            ),
+            'GetLive': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLive,
+                    request_deserializer=csroute_dot_v1_dot_live__pb2.GetLiveRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_live__pb2.GetLiveReply.SerializeToString,
+            ),
+            'Tune': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tune,
+                    request_deserializer=csroute_dot_v1_dot_live__pb2.TuneRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_agent__pb2.ActionReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +253,60 @@ class AdminService:
             '/csroute.v1.AdminService/Drain',
             csroute_dot_v1_dot_admin__pb2.DrainRequest.SerializeToString,
             csroute_dot_v1_dot_admin__pb2.DrainReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLive(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.AdminService/GetLive',
+            csroute_dot_v1_dot_live__pb2.GetLiveRequest.SerializeToString,
+            csroute_dot_v1_dot_live__pb2.GetLiveReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tune(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.AdminService/Tune',
+            csroute_dot_v1_dot_live__pb2.TuneRequest.SerializeToString,
+            csroute_dot_v1_dot_agent__pb2.ActionReply.FromString,
             options,
             channel_credentials,
             insecure,

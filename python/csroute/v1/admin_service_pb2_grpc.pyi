@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from csroute.v1 import admin_pb2 as _admin_pb2
 from csroute.v1 import agent_pb2 as _agent_pb2
+from csroute.v1 import live_pb2 as _live_pb2
 from csroute.v1 import stats_pb2 as _stats_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -39,6 +40,8 @@ class AdminServiceStub:
     Move: _grpc.UnaryUnaryMultiCallable[_admin_pb2.MoveRequest, _agent_pb2.ActionReply]
     GetStats: _grpc.UnaryUnaryMultiCallable[_stats_pb2.GetStatsRequest, _stats_pb2.GetStatsReply]
     Drain: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainReply]
+    GetLive: _grpc.UnaryUnaryMultiCallable[_live_pb2.GetLiveRequest, _live_pb2.GetLiveReply]
+    Tune: _grpc.UnaryUnaryMultiCallable[_live_pb2.TuneRequest, _agent_pb2.ActionReply]
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -49,6 +52,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Move: _aio.UnaryUnaryMultiCallable[_admin_pb2.MoveRequest, _agent_pb2.ActionReply]  # type: ignore[assignment]
     GetStats: _aio.UnaryUnaryMultiCallable[_stats_pb2.GetStatsRequest, _stats_pb2.GetStatsReply]  # type: ignore[assignment]
     Drain: _aio.UnaryUnaryMultiCallable[_admin_pb2.DrainRequest, _admin_pb2.DrainReply]  # type: ignore[assignment]
+    GetLive: _aio.UnaryUnaryMultiCallable[_live_pb2.GetLiveRequest, _live_pb2.GetLiveReply]  # type: ignore[assignment]
+    Tune: _aio.UnaryUnaryMultiCallable[_live_pb2.TuneRequest, _agent_pb2.ActionReply]  # type: ignore[assignment]
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """For supervisors and operators."""
@@ -80,5 +85,19 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.DrainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.DrainReply, _abc.Awaitable[_admin_pb2.DrainReply]]: ...
+
+    @_abc_1.abstractmethod
+    def GetLive(
+        self,
+        request: _live_pb2.GetLiveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_live_pb2.GetLiveReply, _abc.Awaitable[_live_pb2.GetLiveReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Tune(
+        self,
+        request: _live_pb2.TuneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ActionReply, _abc.Awaitable[_agent_pb2.ActionReply]]: ...
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -205,3 +205,291 @@ class ExplainReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainReply: _TypeAlias = ExplainReply  # noqa: Y015
+
+@_typing.final
+class ExplainQueueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """A rule of the first layer."""
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainQueueRequest: _TypeAlias = ExplainQueueRequest  # noqa: Y015
+
+@_typing.final
+class AgentCounts(_message.Message):
+    """Logged-in agents, by what keeps them from tickets now: the first that holds, in this order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKILL_FIELD_NUMBER: _builtins.int
+    RESERVE_FIELD_NUMBER: _builtins.int
+    PRESENCE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    WRAP_UP_FIELD_NUMBER: _builtins.int
+    CHANNEL_LIMIT_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    FREE_FIELD_NUMBER: _builtins.int
+    skill: _builtins.int
+    """A skill or a level is missing, or a forbidden one is there."""
+    reserve: _builtins.int
+    """Nothing but a closed reserve."""
+    presence: _builtins.int
+    """Away or draining."""
+    channel: _builtins.int
+    """The channel is closed to the agent."""
+    wrap_up: _builtins.int
+    """At a limit or without free units, and would not be without the tickets in wrap-up."""
+    channel_limit: _builtins.int
+    """At the channel's limit."""
+    capacity: _builtins.int
+    """Too few free units."""
+    free: _builtins.int
+    """Nothing."""
+    def __init__(
+        self,
+        *,
+        skill: _builtins.int = ...,
+        reserve: _builtins.int = ...,
+        presence: _builtins.int = ...,
+        channel: _builtins.int = ...,
+        wrap_up: _builtins.int = ...,
+        channel_limit: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        free: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "channel", b"channel", "channel_limit", b"channel_limit", "free", b"free", "presence", b"presence", "reserve", b"reserve", "skill", b"skill", "wrap_up", b"wrap_up"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentCounts: _TypeAlias = AgentCounts  # noqa: Y015
+
+@_typing.final
+class QueueLine(_message.Message):
+    """One class of the queue at one step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_CLASS_FIELD_NUMBER: _builtins.int
+    CLASS_PATH_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_MS_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
+    NONE_OF_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    ticket_class: _builtins.int
+    class_path: _builtins.str
+    step: _builtins.int
+    waiting: _builtins.int
+    held: _builtins.int
+    """Suspended, or held for one agent."""
+    oldest_wait_ms: _builtins.int
+    @_builtins.property
+    def needs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it asks now, in words."""
+
+    @_builtins.property
+    def none_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def agents(self) -> Global___AgentCounts: ...
+    def __init__(
+        self,
+        *,
+        ticket_class: _builtins.int = ...,
+        class_path: _builtins.str = ...,
+        step: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        held: _builtins.int = ...,
+        oldest_wait_ms: _builtins.int = ...,
+        needs: _abc.Iterable[_builtins.str] | None = ...,
+        none_of: _abc.Iterable[_builtins.str] | None = ...,
+        agents: Global___AgentCounts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "class_path", b"class_path", "held", b"held", "needs", b"needs", "none_of", b"none_of", "oldest_wait_ms", b"oldest_wait_ms", "step", b"step", "ticket_class", b"ticket_class", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueLine: _TypeAlias = QueueLine  # noqa: Y015
+
+@_typing.final
+class QueueReserve(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVE_FIELD_NUMBER: _builtins.int
+    SKILL_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    FOR_QUEUE_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
+    OPENS_AT_US_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    reserve: _builtins.str
+    skill: _builtins.str
+    level: _builtins.int
+    for_queue: _builtins.bool
+    """A class of the queue names it, so that it may be released to it."""
+    open: _builtins.bool
+    oldest_wait: _builtins.bool
+    """Measured is the oldest wait, ms; else the number of tickets."""
+    over: _builtins.int
+    """Opens at this or more, closes at this or less; and what is measured now."""
+    until: _builtins.int
+    measured: _builtins.int
+    opens_at_us: _builtins.int
+    """When it opens if nothing else happens, Unix µs; 0: not by time alone."""
+    agents: _builtins.int
+    """Agents whom nothing but a reserve keeps from the queue, and who have its skill."""
+    def __init__(
+        self,
+        *,
+        reserve: _builtins.str = ...,
+        skill: _builtins.str = ...,
+        level: _builtins.int = ...,
+        for_queue: _builtins.bool = ...,
+        open: _builtins.bool = ...,
+        oldest_wait: _builtins.bool = ...,
+        over: _builtins.int = ...,
+        until: _builtins.int = ...,
+        measured: _builtins.int = ...,
+        opens_at_us: _builtins.int = ...,
+        agents: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "for_queue", b"for_queue", "level", b"level", "measured", b"measured", "oldest_wait", b"oldest_wait", "open", b"open", "opens_at_us", b"opens_at_us", "over", b"over", "reserve", b"reserve", "skill", b"skill", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueReserve: _TypeAlias = QueueReserve  # noqa: Y015
+
+@_typing.final
+class QueueInterval(_message.Message):
+    """What went through the queue in an interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGINS_US_FIELD_NUMBER: _builtins.int
+    ENDS_US_FIELD_NUMBER: _builtins.int
+    ARRIVED_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    ABANDONED_FIELD_NUMBER: _builtins.int
+    OVERFLOWED_FIELD_NUMBER: _builtins.int
+    begins_us: _builtins.int
+    ends_us: _builtins.int
+    arrived: _builtins.int
+    answered: _builtins.int
+    completed: _builtins.int
+    abandoned: _builtins.int
+    overflowed: _builtins.int
+    def __init__(
+        self,
+        *,
+        begins_us: _builtins.int = ...,
+        ends_us: _builtins.int = ...,
+        arrived: _builtins.int = ...,
+        answered: _builtins.int = ...,
+        completed: _builtins.int = ...,
+        abandoned: _builtins.int = ...,
+        overflowed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned", b"abandoned", "answered", b"answered", "arrived", b"arrived", "begins_us", b"begins_us", "completed", b"completed", "ends_us", b"ends_us", "overflowed", b"overflowed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueInterval: _TypeAlias = QueueInterval  # noqa: Y015
+
+@_typing.final
+class ExplainQueueReply(_message.Message):
+    """What holds a queue up. Read a slice at a time, while routing goes on: true piece by piece."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_MS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    LINES_LEFT_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    RESERVES_FIELD_NUMBER: _builtins.int
+    FLOW_FIELD_NUMBER: _builtins.int
+    EXPECTED_WAIT_MS_FIELD_NUMBER: _builtins.int
+    CLEARS_IN_MS_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    waiting: _builtins.int
+    held: _builtins.int
+    """Suspended, or held for one agent."""
+    oldest_wait_ms: _builtins.int
+    lines_left: _builtins.int
+    expected_wait_ms: _builtins.int
+    """A newcomer's: as long as the head of the line has waited (Ibrahim and Whitt 2009), ms."""
+    clears_in_ms: _builtins.int
+    """Until those who wait now are answered, at the last minute's pace, ms; 0: nobody was."""
+    policy_version: _builtins.int
+    sequence: _builtins.int
+    text: _builtins.str
+    """The bottleneck, and what would help."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueLine]:
+        """The 32 with the most tickets; and how many more there are."""
+
+    @_builtins.property
+    def agents(self) -> Global___AgentCounts:
+        """Each logged-in agent once, by the line that they are nearest to."""
+
+    @_builtins.property
+    def reserves(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueReserve]: ...
+    @_builtins.property
+    def flow(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueInterval]:
+        """About the last five minutes, in steps of 10 s, oldest first; the last is under way. Anew after a restart."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        waiting: _builtins.int = ...,
+        held: _builtins.int = ...,
+        oldest_wait_ms: _builtins.int = ...,
+        lines: _abc.Iterable[Global___QueueLine] | None = ...,
+        lines_left: _builtins.int = ...,
+        agents: Global___AgentCounts | None = ...,
+        reserves: _abc.Iterable[Global___QueueReserve] | None = ...,
+        flow: _abc.Iterable[Global___QueueInterval] | None = ...,
+        expected_wait_ms: _builtins.int = ...,
+        clears_in_ms: _builtins.int = ...,
+        policy_version: _builtins.int = ...,
+        sequence: _builtins.int = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "clears_in_ms", b"clears_in_ms", "expected_wait_ms", b"expected_wait_ms", "flow", b"flow", "held", b"held", "lines", b"lines", "lines_left", b"lines_left", "oldest_wait_ms", b"oldest_wait_ms", "policy_version", b"policy_version", "queue", b"queue", "reserves", b"reserves", "sequence", b"sequence", "text", b"text", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainQueueReply: _TypeAlias = ExplainQueueReply  # noqa: Y015

@@ -1221,10 +1221,13 @@ class InstallPolicyRequest(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     RECLASSIFY_FIELD_NUMBER: _builtins.int
     LATER_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
     policy: _builtins.bytes
     """A CompiledPolicy's bytes."""
     reclassify: _builtins.bool
     """Tickets that wait are classified again; else they keep their class until they leave."""
+    slice: _builtins.int
+    """Tickets classified again at once; the others by ReclassifyRequest. 0: all."""
     @_builtins.property
     def later(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaterPolicy]:
         """What follows by itself: an override that ends, a scene's or a policy's date. At most 8, their times rising. Another
@@ -1237,14 +1240,60 @@ class InstallPolicyRequest(_message.Message):
         policy: _builtins.bytes = ...,
         reclassify: _builtins.bool = ...,
         later: _abc.Iterable[Global___LaterPolicy] | None = ...,
+        slice: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["later", b"later", "policy", b"policy", "reclassify", b"reclassify"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["later", b"later", "policy", b"policy", "reclassify", b"reclassify", "slice", b"slice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InstallPolicyRequest: _TypeAlias = InstallPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ReclassifyRequest(_message.Message):
+    """An install goes on: the node asks for it, again and again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKETS_MAX_FIELD_NUMBER: _builtins.int
+    tickets_max: _builtins.int
+    """So many more tickets; 0: all."""
+    def __init__(
+        self,
+        *,
+        tickets_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tickets_max", b"tickets_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReclassifyRequest: _TypeAlias = ReclassifyRequest  # noqa: Y015
+
+@_typing.final
+class ReclassifyReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECLASSIFIED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    reclassified: _builtins.int
+    left: _builtins.int
+    """Tickets still to be looked at, at most; 0: none."""
+    def __init__(
+        self,
+        *,
+        reclassified: _builtins.int = ...,
+        left: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "reclassified", b"reclassified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReclassifyReply: _TypeAlias = ReclassifyReply  # noqa: Y015
 
 @_typing.final
 class LaterPolicy(_message.Message):

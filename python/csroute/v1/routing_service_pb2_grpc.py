@@ -92,6 +92,11 @@ class RoutingServiceStub:
                 request_serializer=csroute_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=csroute_dot_v1_dot_explain__pb2.ExplainReply.FromString,
                 _registered_method=True)
+        self.ExplainQueue = channel.unary_unary(
+                '/csroute.v1.RoutingService/ExplainQueue',
+                request_serializer=csroute_dot_v1_dot_explain__pb2.ExplainQueueRequest.SerializeToString,
+                response_deserializer=csroute_dot_v1_dot_explain__pb2.ExplainQueueReply.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/csroute.v1.RoutingService/Watch',
                 request_serializer=csroute_dot_v1_dot_event__pb2.WatchRequest.SerializeToString,
@@ -170,6 +175,13 @@ class RoutingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainQueue(self, request, context):
+        """What holds a queue up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -233,6 +245,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=csroute_dot_v1_dot_explain__pb2.ExplainRequest.FromString,
                     response_serializer=csroute_dot_v1_dot_explain__pb2.ExplainReply.SerializeToString,
+            ),
+            'ExplainQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainQueue,
+                    request_deserializer=csroute_dot_v1_dot_explain__pb2.ExplainQueueRequest.FromString,
+                    response_serializer=csroute_dot_v1_dot_explain__pb2.ExplainQueueReply.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -538,6 +555,33 @@ class RoutingService:
             '/csroute.v1.RoutingService/Explain',
             csroute_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
             csroute_dot_v1_dot_explain__pb2.ExplainReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csroute.v1.RoutingService/ExplainQueue',
+            csroute_dot_v1_dot_explain__pb2.ExplainQueueRequest.SerializeToString,
+            csroute_dot_v1_dot_explain__pb2.ExplainQueueReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class RoutingServiceStub:
     ListTickets: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.ListTicketsRequest, _ticket_pb2.ListTicketsReply]
     GetPositions: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.GetPositionsRequest, _ticket_pb2.GetPositionsReply]
     Explain: _grpc.UnaryUnaryMultiCallable[_explain_pb2.ExplainRequest, _explain_pb2.ExplainReply]
+    ExplainQueue: _grpc.UnaryUnaryMultiCallable[_explain_pb2.ExplainQueueRequest, _explain_pb2.ExplainQueueReply]
+    """What holds a queue up."""
     Watch: _grpc.UnaryStreamMultiCallable[_event_pb2.WatchRequest, _event_pb2.WatchReply]
 
 @_typing.type_check_only
@@ -66,6 +68,8 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     ListTickets: _aio.UnaryUnaryMultiCallable[_ticket_pb2.ListTicketsRequest, _ticket_pb2.ListTicketsReply]  # type: ignore[assignment]
     GetPositions: _aio.UnaryUnaryMultiCallable[_ticket_pb2.GetPositionsRequest, _ticket_pb2.GetPositionsReply]  # type: ignore[assignment]
     Explain: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainRequest, _explain_pb2.ExplainReply]  # type: ignore[assignment]
+    ExplainQueue: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainQueueRequest, _explain_pb2.ExplainQueueReply]  # type: ignore[assignment]
+    """What holds a queue up."""
     Watch: _aio.UnaryStreamMultiCallable[_event_pb2.WatchRequest, _event_pb2.WatchReply]  # type: ignore[assignment]
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -148,6 +152,14 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _explain_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_explain_pb2.ExplainReply, _abc.Awaitable[_explain_pb2.ExplainReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ExplainQueue(
+        self,
+        request: _explain_pb2.ExplainQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explain_pb2.ExplainQueueReply, _abc.Awaitable[_explain_pb2.ExplainQueueReply]]:
+        """What holds a queue up."""
 
     @_abc_1.abstractmethod
     def Watch(

@@ -7,6 +7,9 @@ use tonic::codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder};
 /// What is gathered of small messages before it is handed to HTTP/2.
 const YIELD_BYTES: usize = 64 * 1024;
 
+/// What is set aside for a call's messages before any is there: most calls bring one small message.
+const READ_BYTES: usize = 1024;
+
 /// Bytes to bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Raw;
@@ -17,6 +20,10 @@ impl Decoder for Raw {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(READ_BYTES, YIELD_BYTES)
     }
 }
 

@@ -1,15 +1,17 @@
 //! Where the door's calls wait for the node: one place a call, streams by their strand. No call waits inside the node.
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use csroute_engine::{Code, Rejection};
 use csroute_node::access::Who;
-use csroute_node::{Call, Completion, Node};
+use csroute_node::{Asked, Completion, Node};
 use csroute_wire::Method;
 use prost::Message as _;
 use slab::Slab;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::Settings;
 use crate::mail::{Mail, NATIVE};
@@ -35,6 +37,9 @@ pub(crate) struct Desk {
     pub node: Arc<Node>,
     pub settings: Settings,
     slots: Mutex<Slab<Slot>>,
+    /// Calls that came in this turn of the runtime: the node is woken once for all of them.
+    asked: Mutex<Vec<Asked>>,
+    came: Notify,
     strands: Mutex<Slab<Arc<Strand>>>,
     /// Unary calls that are not answered.
     pub calls: AtomicUsize,
@@ -60,12 +65,32 @@ impl Desk {
             handshakes: Handshakes::default(),
             settings,
             slots: Mutex::default(),
+            asked: Mutex::default(),
+            came: Notify::new(),
             strands: Mutex::default(),
             calls: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             ending: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             tick: AtomicU64::new(1),
+        }
+    }
+
+    /// Hands calls to the node as they come, for ever: all that the tasks before this one asked, at a time.
+    pub async fn forward(&self) {
+        loop {
+            self.came.notified().await;
+            self.flush();
+        }
+    }
+
+    /// Hands over what is still here.
+    pub fn flush(&self) {
+        let mut asked = mem::take(&mut *lock(&self.asked));
+        self.node.submit_all(asked.drain(..));
+        let mut spare = lock(&self.asked);
+        if spare.capacity() == 0 {
+            *spare = asked; // its room is used again
         }
     }
 
@@ -85,7 +110,7 @@ impl Desk {
                         if let Err(answer) = sender.send(answer)
                             && let Some(handle) = answer.bytes.get(..HANDLE).filter(|_| answer.grpc_code == 0)
                         {
-                            self.post(closes, &who, handle);
+                            self.post(closes, &who, Bytes::copy_from_slice(handle));
                         }
                     }
                     Some(Slot::Act(strand, number)) => strand.answer(number, answer, tick),
@@ -96,30 +121,34 @@ impl Desk {
         }
     }
 
-    fn submit(&self, method: Method, who: &Who, request: &[u8], deadline: i64, slot: Slot) {
+    fn submit(&self, method: Method, who: &Who, request: Bytes, deadline: i64, slot: Slot) {
         let place = lock(&self.slots).insert(slot);
         self.hand_over(method, who, request, NATIVE | place as u64, deadline);
     }
 
-    fn hand_over(&self, method: Method, who: &Who, request: &[u8], token: u64, deadline: i64) {
-        let call = Call {
+    fn hand_over(&self, method: Method, who: &Who, request: Bytes, token: u64, deadline: i64) {
+        let mut asked = lock(&self.asked);
+        asked.push(Asked {
             method: method.number(),
-            tenant: &who.tenant,
-            caller: &who.caller,
+            who: who.clone(),
             request,
-        };
-        self.node.submit(&call, token, deadline);
+            token,
+            deadline,
+        });
+        if asked.len() == 1 {
+            self.came.notify_one();
+        }
     }
 
     /// One call.
-    pub async fn call(&self, method: Method, who: &Who, request: &[u8], deadline: i64) -> Completion {
+    pub async fn call(&self, method: Method, who: &Who, request: Bytes, deadline: i64) -> Completion {
         let (sender, receiver) = oneshot::channel();
         self.submit(method, who, request, deadline, Slot::One(sender));
         receiver.await.unwrap_or_else(|_| gone())
     }
 
     /// Opens a watcher.
-    pub async fn open(&self, method: Method, closes: Method, who: &Who, request: &[u8], deadline: i64) -> Completion {
+    pub async fn open(&self, method: Method, closes: Method, who: &Who, request: Bytes, deadline: i64) -> Completion {
         let (sender, receiver) = oneshot::channel();
         let slot = Slot::Opens(sender, closes, who.clone());
         self.submit(method, who, request, deadline, slot);
@@ -127,18 +156,18 @@ impl Desk {
     }
 
     /// A stream's call, answered in the order asked.
-    pub fn act(&self, strand: &Arc<Strand>, method: Method, who: &Who, request: &[u8], deadline: i64) {
+    pub fn act(&self, strand: &Arc<Strand>, method: Method, who: &Who, request: Bytes, deadline: i64) {
         let number = strand.ask();
         self.submit(method, who, request, deadline, Slot::Act(strand.clone(), number));
     }
 
     /// What a stream's watcher hears next.
-    pub fn follow(&self, strand: &Arc<Strand>, method: Method, who: &Who, handle: &[u8]) {
+    pub fn follow(&self, strand: &Arc<Strand>, method: Method, who: &Who, handle: Bytes) {
         self.submit(method, who, handle, 0, Slot::News(strand.clone()));
     }
 
     /// A call whose answer nobody waits for.
-    pub fn post(&self, method: Method, who: &Who, request: &[u8]) {
+    pub fn post(&self, method: Method, who: &Who, request: Bytes) {
         self.hand_over(method, who, request, NATIVE | NOBODY, 0);
     }
 

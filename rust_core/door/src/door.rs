@@ -83,11 +83,15 @@ impl Door {
             phases,
         };
         let reporter = health.clone();
+        let last = desk.clone();
         let thread = thread::Builder::new().name("csroute-door".into()).spawn(move || {
             runtime.block_on(async move {
                 tokio::spawn(tell_of_failure(reporter, house.desk.clone()));
                 house.live(listener, mail).await;
             });
+            // What its streams say when they are dropped: that their watchers go.
+            drop(runtime);
+            last.flush();
         })?;
         Ok(Self {
             desk,
@@ -191,6 +195,8 @@ impl House {
     async fn live(mut self, listener: StdListener, mail: Arc<Mail>) {
         let desk = self.desk.clone();
         tokio::spawn(async move { desk.deliver(mail).await });
+        let desk = self.desk.clone();
+        tokio::spawn(async move { desk.forward().await });
         let desk = self.desk.clone();
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(desk.settings.write_timeout / CUT_TICKS as u32);

@@ -109,14 +109,43 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// A call that may go on, without its headers: what a task has to carry is small.
+struct Begun {
+    method: Method,
+    who: Who,
+    /// Unix µs; 0: none.
+    deadline: i64,
+    body: Incoming,
+}
+
+/// What a request is, by its headers.
+enum Heard {
+    Call(Begun),
+    Echo(Incoming),
+    /// Health and reflection, if anything.
+    Other(Box<Request<Incoming>>),
+    Not(Box<Response<Reply>>),
+}
+
 impl Service {
-    /// Answers a request; whatever is wrong is a status.
-    pub async fn call(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
-        let ended = self.route(request).await;
-        Ok(ended.unwrap_or_else(|no| no.into_http::<tonic::body::Body>().map(|_| Reply::Empty)))
+    /// Answers a request; whatever is wrong is a status. What the headers say is decided at once, in the connection's task.
+    pub fn call(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Reply>, Infallible>> {
+        let heard = self.hear(request);
+        async move {
+            Ok(match heard {
+                Heard::Call(call) if call.method.kind() == Kind::Unary => self.unary(call).await.unwrap_or_else(no),
+                Heard::Call(call) => Box::pin(self.stream(call)).await.unwrap_or_else(no),
+                Heard::Echo(body) => self.echo(body).await.unwrap_or_else(no),
+                Heard::Other(request) => Box::pin(self.standard.call(*request)).await.map(Reply::Standard),
+                Heard::Not(response) => *response,
+            })
+        }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Ended {
+    fn hear(&self, request: Request<Incoming>) -> Heard {
         let headers = request.headers();
         if !headers
             .get(header::CONTENT_TYPE)
@@ -124,34 +153,41 @@ impl Service {
         {
             let mut response = Response::new(Reply::Empty);
             *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Ok(response);
+            return Heard::Not(Box::new(response));
         }
         let path = request.uri().path();
         let Some(&method) = self.methods.get(path) else {
-            return self.other(request).await;
+            return if self.desk.settings.echo && path == ECHO {
+                Heard::Echo(request.into_body())
+            } else {
+                Heard::Other(Box::new(request))
+            };
         };
         if headers
             .get("grpc-encoding")
             .is_some_and(|encoding| encoding != "identity")
         {
-            return Err(Status::unimplemented(
-                "compressed messages are not taken: send grpc-encoding identity",
-            ));
+            let message = "compressed messages are not taken: send grpc-encoding identity";
+            return Heard::Not(Box::new(no(Status::unimplemented(message))));
         }
-        let who = match admitted(&self.desk.node, headers, method.path(), &self.peer) {
-            Ok(who) => who,
-            Err(rejection) => return Err(self.desk.refused(method.path(), None, said(&rejection))),
-        };
-        match method.kind() {
-            Kind::Unary => self.unary(method, who, request).await,
-            Kind::Stream => self.route_stream(method, who, request),
-            Kind::Watch => self.watch(method, who, request).await,
-            Kind::Work => self.work(method, who, request).await,
-            Kind::Internal => Err(Status::unimplemented("")),
+        match admitted(&self.desk.node, headers, method.path(), &self.peer) {
+            Ok(who) => Heard::Call(Begun {
+                method,
+                who,
+                deadline: deadline(headers),
+                body: request.into_body(),
+            }),
+            Err(rejection) => Heard::Not(Box::new(no(self.desk.refused(method.path(), None, said(&rejection))))),
         }
     }
 
-    async fn unary(&self, method: Method, who: Who, request: Request<Incoming>) -> Ended {
+    async fn unary(&self, call: Begun) -> Ended {
+        let Begun {
+            method,
+            who,
+            deadline,
+            body,
+        } = call;
         let desk = &*self.desk;
         let calls = desk.calls.fetch_add(1, Ordering::Relaxed);
         let _counted = Counted(desk);
@@ -162,23 +198,36 @@ impl Service {
             let no = desk.no(Rejection::new(Code::Busy, message));
             return Err(desk.refused(method.path(), Some(&who), no));
         }
-        let deadline = deadline(request.headers());
-        let message = one(self.messages(request)).await?;
-        let answer = desk.call(method, &who, &message, deadline).await;
+        let message = one(self.messages(body)).await?;
+        let answer = desk.call(method, &who, message, deadline).await;
         if answer.grpc_code != 0 {
             return Err(desk.refused(method.path(), Some(&who), answer));
         }
         Ok(reply(Reply::One(Some(framed(&answer.bytes)), false)))
     }
 
-    fn route_stream(&self, method: Method, who: Who, request: Request<Incoming>) -> Ended {
+    async fn echo(&self, body: Incoming) -> Ended {
+        let message = one(self.messages(body)).await?;
+        Ok(reply(Reply::One(Some(framed(&message)), false)))
+    }
+
+    async fn stream(&self, call: Begun) -> Ended {
+        match call.method.kind() {
+            Kind::Stream => self.route_stream(call),
+            Kind::Watch => self.watch(call).await,
+            Kind::Work => self.work(call).await,
+            Kind::Unary | Kind::Internal => Err(Status::unimplemented("")),
+        }
+    }
+
+    fn route_stream(&self, call: Begun) -> Ended {
         let talk = Talk {
-            place: self.place(method, &who)?,
-            path: method.path(),
-            who,
-            deadline: deadline(request.headers()),
+            place: self.place(call.method, &call.who)?,
+            path: call.method.path(),
+            who: call.who,
+            deadline: call.deadline,
             opening: None,
-            requests: Some(self.messages(request)),
+            requests: Some(self.messages(call.body)),
             act: Method::RouteBatch,
             follow: None,
             ends: true,
@@ -188,18 +237,17 @@ impl Service {
         Ok(many(talk))
     }
 
-    async fn watch(&self, method: Method, who: Who, request: Request<Incoming>) -> Ended {
+    async fn watch(&self, call: Begun) -> Ended {
+        let Begun {
+            method,
+            who,
+            deadline,
+            body,
+        } = call;
         let place = self.place(method, &who)?;
-        let deadline = deadline(request.headers());
-        let message = one(self.messages(request)).await?;
+        let message = one(self.messages(body)).await?;
         let handle = self
-            .open(
-                method,
-                [Method::WatchOpen, Method::WatchClose],
-                &who,
-                &message,
-                deadline,
-            )
+            .open(method, [Method::WatchOpen, Method::WatchClose], &who, message, deadline)
             .await?;
         let talk = Talk {
             place,
@@ -222,10 +270,15 @@ impl Service {
         Ok(many(talk.begin(None)))
     }
 
-    async fn work(&self, method: Method, who: Who, request: Request<Incoming>) -> Ended {
+    async fn work(&self, call: Begun) -> Ended {
+        let Begun {
+            method,
+            who,
+            deadline,
+            body,
+        } = call;
         let place = self.place(method, &who)?;
-        let deadline = deadline(request.headers());
-        let mut requests = self.messages(request);
+        let mut requests = self.messages(body);
         let Some(first) = requests.next().await else {
             let message = "the first message of a Work stream names its session";
             let no = self.desk.no(Rejection::about(Code::FieldMissing, "session", message));
@@ -233,7 +286,13 @@ impl Service {
         };
         let first = first.map_err(unreadable)?;
         let mut handle = self
-            .open(method, [Method::WorkOpen, Method::WorkClose], &who, &first, deadline)
+            .open(
+                method,
+                [Method::WorkOpen, Method::WorkClose],
+                &who,
+                first.clone(),
+                deadline,
+            )
             .await?;
         let opening = handle.split_off(HANDLE.min(handle.len()));
         let talk = Talk {
@@ -253,7 +312,7 @@ impl Service {
             broken: None,
             over: false,
         };
-        Ok(many(talk.begin(acts(&first).then_some(&first))))
+        Ok(many(talk.begin(acts(&first).then_some(first))))
     }
 
     async fn open(
@@ -261,7 +320,7 @@ impl Service {
         method: Method,
         [opens, closes]: [Method; 2],
         who: &Who,
-        message: &[u8],
+        message: Bytes,
         deadline: i64,
     ) -> Result<Bytes, Status> {
         let opened = self.desk.open(opens, closes, who, message, deadline).await;
@@ -278,22 +337,14 @@ impl Service {
     }
 
     /// Twice the bound: what is a little too large gets the node's numbered rejection; what is far too large is cut.
-    fn messages(&self, request: Request<Incoming>) -> Streaming<Bytes> {
-        Streaming::new_request(
-            Raw,
-            request.into_body(),
-            None,
-            Some(2 * self.desk.settings.message_bytes_max),
-        )
+    fn messages(&self, body: Incoming) -> Streaming<Bytes> {
+        Streaming::new_request(Raw, body, None, Some(2 * self.desk.settings.message_bytes_max))
     }
+}
 
-    async fn other(&self, request: Request<Incoming>) -> Ended {
-        if self.desk.settings.echo && request.uri().path() == ECHO {
-            let message = one(self.messages(request)).await?;
-            return Ok(reply(Reply::One(Some(framed(&message)), false)));
-        }
-        Ok(self.standard.call(request).await.map(Reply::Standard))
-    }
+/// A status without a message before it.
+fn no(status: Status) -> Response<Reply> {
+    status.into_http::<tonic::body::Body>().map(|_| Reply::Empty)
 }
 
 impl Desk {

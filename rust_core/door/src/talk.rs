@@ -90,7 +90,7 @@ pub(crate) struct Talk {
 
 impl Talk {
     /// Says what it is to follow for the first time.
-    pub fn begin(mut self, first_act: Option<&Bytes>) -> Self {
+    pub fn begin(mut self, first_act: Option<Bytes>) -> Self {
         if let Some(first) = first_act {
             self.act(first);
         }
@@ -98,7 +98,7 @@ impl Talk {
         self
     }
 
-    fn act(&self, message: &[u8]) {
+    fn act(&self, message: Bytes) {
         self.place
             .desk
             .act(&self.place.strand, self.act, &self.who, message, self.deadline);
@@ -108,7 +108,7 @@ impl Talk {
         if let Some(follow) = &self.follow {
             self.place
                 .desk
-                .follow(&self.place.strand, follow.next, &self.who, &follow.handle);
+                .follow(&self.place.strand, follow.next, &self.who, follow.handle.clone());
         }
     }
 
@@ -126,7 +126,7 @@ impl Talk {
             }
             match Pin::new(requests).poll_next(context) {
                 Poll::Pending => return,
-                Poll::Ready(Some(Ok(message))) => self.act(&message),
+                Poll::Ready(Some(Ok(message))) => self.act(message),
                 Poll::Ready(Some(Err(no))) => (self.requests, self.broken) = (None, Some(unreadable(no))),
                 Poll::Ready(None) => self.requests = None,
             }
@@ -199,7 +199,7 @@ impl Stream for Talk {
 impl Drop for Talk {
     fn drop(&mut self) {
         if let Some(follow) = &self.follow {
-            self.place.desk.post(follow.closes, &self.who, &follow.handle);
+            self.place.desk.post(follow.closes, &self.who, follow.handle.clone());
         }
     }
 }

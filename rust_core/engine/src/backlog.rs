@@ -38,6 +38,10 @@ impl Backlog {
         self.len == 0
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(crate) fn first(&self) -> Option<Entry> {
         self.chunks
             .front()

@@ -23,7 +23,7 @@ pub(crate) struct Requirement {
 }
 
 impl Requirement {
-    fn met_by(&self, profile: &ProfileKey) -> bool {
+    pub(crate) fn met_by(&self, profile: &ProfileKey) -> bool {
         let has = |&(skill, level): &SkillAt| profile.level(skill) >= level;
         self.groups.iter().all(|group| group.iter().any(has)) && !self.none_of.iter().any(has)
     }
@@ -214,6 +214,11 @@ impl Board {
             profiles,
         };
         number
+    }
+
+    /// A requirement's number, while anybody asks it.
+    pub(crate) fn number_of(&self, requirement: &Requirement) -> Option<u32> {
+        self.req_numbers.get(requirement).copied()
     }
 
     pub(crate) fn release_requirement(&mut self, number: u32) {

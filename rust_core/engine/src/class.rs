@@ -117,6 +117,9 @@ pub(crate) struct Class {
     pub(crate) skip_unstaffed: bool,
     pub(crate) fits: Vec<(SkillAt, Millis)>,
     pub(crate) surge: Surge,
+    /// Tickets that first waited in it, and that were first answered, since it was made here.
+    pub(crate) arrived: u64,
+    pub(crate) answered: u64,
 }
 
 impl Class {
@@ -191,6 +194,11 @@ impl std::ops::IndexMut<u32> for Classes {
     }
 }
 
+/// Values are numbered by their tables: the policy's and its canary's do not mix.
+fn memo_place(channel: u8, canary: bool) -> usize {
+    usize::from(channel) << 1 | usize::from(canary)
+}
+
 impl Classes {
     pub(crate) fn len(&self) -> usize {
         self.by_key.len()
@@ -205,15 +213,28 @@ impl Classes {
     }
 
     pub(crate) fn has(&self, number: u32) -> bool {
-        number > 0 && self.items.get(number as usize - 1).is_some_and(Option::is_some)
+        self.get(number).is_some()
     }
 
-    pub(crate) fn memo(&self, channel: u8, values: &Values) -> Option<u32> {
-        self.memo.get(channel as usize)?.get(values.as_slice()).copied()
+    /// The class of this number, if there is one.
+    pub(crate) fn get(&self, number: u32) -> Option<&Class> {
+        self.items.get((number as usize).checked_sub(1)?)?.as_deref()
     }
 
-    pub(crate) fn remember(&mut self, channel: u8, values: Values, class: u32) {
-        let channel = channel as usize;
+    /// No number is above this: for readers that go on from where they were.
+    pub(crate) fn bound(&self) -> u32 {
+        self.items.len() as u32
+    }
+
+    pub(crate) fn memo(&self, channel: u8, canary: bool, values: &Values) -> Option<u32> {
+        self.memo
+            .get(memo_place(channel, canary))?
+            .get(values.as_slice())
+            .copied()
+    }
+
+    pub(crate) fn remember(&mut self, channel: u8, canary: bool, values: Values, class: u32) {
+        let channel = memo_place(channel, canary);
         if self.memo.len() <= channel {
             self.memo.resize_with(channel + 1, FxHashMap::default);
         }
@@ -258,6 +279,11 @@ impl Engine {
             self.drop_empty_classes();
         }
         self.classes.len() < max
+    }
+
+    /// What was remembered of a canary's tables is another's next time.
+    pub(crate) fn forget_values(&mut self) {
+        self.classes.memo.clear();
     }
 
     /// Drops every class without tickets.

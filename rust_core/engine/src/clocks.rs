@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 use crate::class::ClassClock;
 use crate::command::{Answer, TicketState};
 use crate::event::EventKind;
+use crate::submit::{done, replay};
 use crate::ticket::{ClockRun, Phase};
 use crate::view::ClockStats;
 use crate::{Code, Engine, Micros, Rejection, round_up};
@@ -199,11 +200,7 @@ impl Engine {
             .run_of(key, number)
             .filter(|&place| ticket.clocks_live() && ticket.clocks[place].phase == from);
         let Some(place) = place else {
-            return Ok(Answer {
-                replayed: true,
-                state: Some(state),
-                reclassified: 0,
-            });
+            return Ok(replay(state));
         };
         let now = self.now;
         let run = &mut self.tickets[key].clocks[place];
@@ -217,11 +214,7 @@ impl Engine {
             self.emit(Some(key), None, 0, EventKind::ClockResumed { clock: name });
         }
         self.arm(key);
-        Ok(Answer {
-            replayed: false,
-            state: Some(state),
-            reclassified: 0,
-        })
+        Ok(done(state))
     }
 }
 

@@ -62,6 +62,10 @@ codes! {
     ChannelUnknown = 205, "CHANNEL_UNKNOWN";
     /// No clock names this moment, or it is not the caller's to mark.
     MomentUnknown = 206, "MOMENT_UNKNOWN";
+    /// No version of this number is kept, and no override of it stands.
+    VersionUnknown = 207, "VERSION_UNKNOWN";
+    /// The policy has no such scene.
+    SceneUnknown = 208, "SCENE_UNKNOWN";
     /// The id is known with other content.
     Conflict = 300, "CONFLICT";
     /// Not in this state.
@@ -78,6 +82,8 @@ codes! {
     TimeBackward = 306, "TIME_BACKWARD";
     /// No policy is installed yet.
     NoPolicy = 307, "NO_POLICY";
+    /// Another version of the policy is in force than the caller expected.
+    PolicyConflict = 308, "POLICY_CONFLICT";
     /// `waiting_max` tickets are waiting.
     WaitingFull = 400, "WAITING_FULL";
     /// `classes_max` classes have tickets.

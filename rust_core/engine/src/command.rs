@@ -4,7 +4,11 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
+pub use crate::canary::CanaryTerms;
 use crate::policy::PolicySpec;
+pub use crate::tuning::RuleTuning;
 use crate::{Micros, Millis};
 
 /// One attribute, as sent.
@@ -81,6 +85,17 @@ pub enum TransferTo<'a> {
         /// None of these at this level.
         none_of: Vec<SkillLevel<'a>>,
     },
+}
+
+/// What a table is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TableFacts {
+    pub table: SmolStr,
+    /// A value a key; an empty one takes the key away.
+    pub entries: Vec<(SmolStr, SmolStr)>,
+    /// Keys that are not named are taken away too.
+    pub replace: bool,
 }
 
 /// One thing asked. A batch is a list of these under one time.
@@ -181,6 +196,30 @@ pub enum Command<'a> {
         policy: Arc<PolicySpec>,
         reclassify: bool,
     },
+    /// Part of the tickets is classified by this policy, from now on.
+    StartCanary {
+        policy: Arc<PolicySpec>,
+        terms: CanaryTerms,
+    },
+    /// `reclassify`: those of its tickets that wait, too, go back to the policy.
+    StopCanary {
+        reclassify: bool,
+    },
+    /// These rules are tuned from now on, and no others, for `lapse`. `policy_version`: what it was made for; 0: any.
+    Tune {
+        rules: Arc<[RuleTuning]>,
+        lapse: Millis,
+        policy_version: u64,
+    },
+    /// The hour's facts: a table is filled.
+    SetTable {
+        facts: Arc<TableFacts>,
+        reclassify: bool,
+    },
+    /// An install goes on: so many more tickets are classified again; 0: all.
+    Reclassify {
+        tickets_max: u32,
+    },
 }
 
 impl<'a> Command<'a> {
@@ -222,12 +261,14 @@ pub enum TicketState {
 }
 
 /// The engine's answer to one accepted item. For tickets, `Engine::route_view` says the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answer {
     /// Nothing was left to do: the same was done before.
     pub replayed: bool,
     /// The ticket's state afterwards, for a ticket's command.
     pub state: Option<TicketState>,
-    /// `InstallPolicy`: tickets classified again.
+    /// `InstallPolicy`, `Reclassify`: tickets classified again.
     pub reclassified: u64,
+    /// The ticket that it left in line: settling may match it yet.
+    pub(crate) lined: Option<u32>,
 }

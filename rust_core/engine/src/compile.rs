@@ -1,16 +1,17 @@
 //! From the rules that apply to a class: how layers combine, defaults fill, and names become numbers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::board::Requirement;
+use crate::board::{Requirement, SkillAt};
 use crate::class::{Affinity, Class, ClassClock, ClassKey, Step, When};
 use crate::clocks::{ARRIVAL, ASSIGNMENT, FIRST_REPLY};
 use crate::conditions::{Key, Surge};
 use crate::policy::{AgentOrder, ClockMode, Effects, Need, Needs, OfferSpec, StepMoment, StepSpec};
-use crate::tables::Tables;
+use crate::tables::{RuleAt, Tables};
 use crate::{Engine, Micros, Millis, Rejection, limits};
 
 /// The needs' skills by number; an entry whose attribute is missing is left out.
@@ -128,6 +129,15 @@ fn first<T>(all: &[&Effects], defaults: &Effects, get: impl Fn(&Effects) -> Opti
     all.iter().find_map(|effects| get(effects)).or_else(|| get(defaults))
 }
 
+/// What the rules of a class give for its urgency, as they are tuned now.
+fn urgent<'a>(tables: &'a Tables, key: &ClassKey, tuned: Option<&'a BTreeMap<RuleAt, Effects>>) -> Vec<&'a Effects> {
+    let give = |&rule: &RuleAt| {
+        let tuned = tuned.and_then(|tuned| tuned.get(&rule));
+        tuned.unwrap_or_else(|| tables.effects(rule))
+    };
+    key.applied.iter().map(give).collect()
+}
+
 impl Engine {
     /// The class of a key.
     pub(crate) fn compile(&mut self, tables: &Arc<Tables>, key: ClassKey) -> Result<Class, Rejection> {
@@ -182,22 +192,7 @@ impl Engine {
             .min();
         let policy_target = Some(spec.answer_target * 1000).filter(|target| *target > 0);
 
-        let by_deadline = |effects: &Effects| {
-            effects.by_deadline.as_ref().map_or(0, |(name, otherwise)| {
-                let number = self.clock_names.get(name);
-                let clock = clocks.iter().find(|clock| Some(clock.clock) == number);
-                clock.map_or(0, |clock| otherwise - clock.target_us / 1000)
-            })
-        };
-        let given: Millis = all.iter().map(|effects| effects.head_start).sum();
-        let no_start = all.iter().all(|effects| effects.head_start == 0);
-        let no_deadline = all.iter().all(|effects| effects.by_deadline.is_none());
-        let deadlines: Millis = if no_deadline {
-            by_deadline(defaults)
-        } else {
-            all.iter().map(|effects| by_deadline(effects)).sum()
-        };
-        let head_start = deadlines + if no_start { defaults.head_start } else { given };
+        let (slope_milli, head_start) = self.urgency_of(tables, &key, &clocks);
 
         let mut steps = Vec::new();
         for (&(layer, _), effects) in key.applied.iter().zip(&all) {
@@ -211,14 +206,7 @@ impl Engine {
             }
         }
 
-        let own_fits = all.iter().any(|effects| !effects.fits.is_empty());
-        let fit_sources: Vec<&Effects> = if own_fits { all.clone() } else { vec![defaults] };
-        let mut fits = Vec::new();
-        for fit in fit_sources.iter().flat_map(|effects| &effects.fits) {
-            if let Some(name) = skill_name(&fit.skill, &key) {
-                fits.push(((self.skill(&name)?, fit.skill.level), fit.fit));
-            }
-        }
+        let fits = self.fits_of(tables, &key)?;
 
         let queue_name = spec.layers[0].rules[key.applied[0].1 as usize].name.clone();
         let surge = self.surge(tables, &all, &key, &queue_name)?;
@@ -261,9 +249,7 @@ impl Engine {
             cost: first(&all, defaults, |effects| effects.cost)
                 .or(channel.map(|channel| channel.cost))
                 .unwrap_or(1),
-            slope_milli: first(&all, defaults, |effects| effects.slope_milli)
-                .unwrap_or(1000)
-                .into(),
+            slope_milli,
             head_start,
             clocks,
             steps,
@@ -285,8 +271,50 @@ impl Engine {
             skip_unstaffed: first(&all, defaults, |effects| effects.skip_unstaffed).unwrap_or(false),
             fits,
             surge,
+            arrived: 0,
+            answered: 0,
             key,
         })
+    }
+
+    /// A class's slope (thousandths) and head start.
+    pub(crate) fn urgency_of(&self, tables: &Tables, key: &ClassKey, clocks: &[ClassClock]) -> (i64, Millis) {
+        let tuned = self.tuning.of(tables.spec.version);
+        let (all, defaults) = (urgent(tables, key, tuned.as_deref()), &tables.spec.defaults);
+        let by_deadline = |effects: &Effects| {
+            effects.by_deadline.as_ref().map_or(0, |(name, otherwise)| {
+                let number = self.clock_names.get(name);
+                let clock = clocks.iter().find(|clock| Some(clock.clock) == number);
+                clock.map_or(0, |clock| otherwise - clock.target_us / 1000)
+            })
+        };
+        let given: Millis = all.iter().map(|effects| effects.head_start).sum();
+        let no_start = all.iter().all(|effects| effects.head_start == 0);
+        let no_deadline = all.iter().all(|effects| effects.by_deadline.is_none());
+        let deadlines: Millis = if no_deadline {
+            by_deadline(defaults)
+        } else {
+            all.iter().map(|effects| by_deadline(effects)).sum()
+        };
+        let head_start = deadlines + if no_start { defaults.head_start } else { given };
+        let slope_milli = first(&all, defaults, |effects| effects.slope_milli).unwrap_or(1000);
+        (slope_milli.into(), head_start)
+    }
+
+    /// A class's fits.
+    pub(crate) fn fits_of(&mut self, tables: &Tables, key: &ClassKey) -> Result<Vec<(SkillAt, Millis)>, Rejection> {
+        let tuned = self.tuning.of(tables.spec.version);
+        let mut all = urgent(tables, key, tuned.as_deref());
+        if all.iter().all(|effects| effects.fits.is_empty()) {
+            all = vec![&tables.spec.defaults];
+        }
+        let mut fits = Vec::new();
+        for fit in all.iter().flat_map(|effects| &effects.fits) {
+            if let Some(name) = skill_name(&fit.skill, key) {
+                fits.push(((self.skill(&name)?, fit.skill.level), fit.fit));
+            }
+        }
+        Ok(fits)
     }
 
     /// What of a class depends on queues.

@@ -100,6 +100,13 @@ impl Conditions {
         self.items[number as usize].as_ref().is_some_and(|found| found.on)
     }
 
+    /// How a condition stands, for readers: on, tickets measured, the earliest `queued_at`, when it turns on by itself.
+    pub(crate) fn look(&self, key: &Key) -> Option<(bool, usize, Option<Micros>, Option<Micros>)> {
+        let found = self.items[*self.by_key.get(key)? as usize].as_ref()?;
+        let oldest = found.waiting.first().map(|first| first.0);
+        Some((found.on, found.waiting.len(), oldest, found.full_at()))
+    }
+
     /// Those that are on, in order: what a snapshot keeps.
     pub(crate) fn on(&self) -> Vec<Key> {
         let on = |number: &u32| self.is_on(*number);

@@ -13,6 +13,7 @@ const DONE: Answer = Answer {
     replayed: false,
     state: None,
     reclassified: 0,
+    lined: None,
 };
 const REPLAYED: Answer = Answer { replayed: true, ..DONE };
 

@@ -90,6 +90,12 @@ pub struct MatchReason {
     pub supervisor: bool,
 }
 
+impl MatchReason {
+    fn essence(&self) -> i64 {
+        self.urgency_milli_us ^ i64::from(self.candidates).rotate_left(48)
+    }
+}
+
 /// Where a transfer went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -220,16 +226,10 @@ impl EventKind {
             K::Classified { cause } => (3, cause as i64),
             K::Updated { revision } => (4, revision as i64),
             K::StepTaken { step, .. } => (5, step.into()),
-            K::Offered { reason, .. } => (
-                6,
-                reason.urgency_milli_us ^ i64::from(reason.candidates).rotate_left(48),
-            ),
+            K::Offered { reason, .. } => (6, reason.essence()),
             K::Assigned {
                 reason: Some(reason), ..
-            } => (
-                7,
-                reason.urgency_milli_us ^ i64::from(reason.candidates).rotate_left(48),
-            ),
+            } => (7, reason.essence()),
             K::Assigned { waited, .. } => (7, waited),
             K::Completed { wrap_up_until, .. } => (8, wrap_up_until),
             K::Closed { .. } => (9, 0),

@@ -81,16 +81,7 @@ impl Engine {
         } else {
             0
         };
-        let needs: Vec<String> = requirement
-            .groups
-            .iter()
-            .map(|group| self.in_words(group, " | "))
-            .collect();
-        let none_of: Vec<String> = requirement
-            .none_of
-            .iter()
-            .map(|skill| self.in_words(&[*skill], ""))
-            .collect();
+        let (needs, none_of) = self.requirement_in_words(&requirement);
         let mut explain = ExplainView {
             ticket: view,
             rules,
@@ -118,6 +109,13 @@ impl Engine {
         };
         explain.text = in_a_paragraph(&explain, next.and_then(|(_, step)| age_of(class.steps[step].when)));
         Some(explain)
+    }
+
+    /// A requirement's groups and what it rules out, in words.
+    pub(crate) fn requirement_in_words(&self, requirement: &Requirement) -> (Vec<String>, Vec<String>) {
+        let groups = requirement.groups.iter().map(|group| self.in_words(group, " | "));
+        let ruled_out = requirement.none_of.iter().map(|skill| self.in_words(&[*skill], ""));
+        (groups.collect(), ruled_out.collect())
     }
 
     fn in_words(&self, group: &[SkillAt], or: &str) -> String {

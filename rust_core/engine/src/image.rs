@@ -10,12 +10,16 @@ use smol_str::SmolStr;
 
 use crate::agent::{Agent, Session};
 use crate::board::SkillAt;
+use crate::canary::{Canary, CanaryImage};
 use crate::command::{Presence, TicketState};
 use crate::conditions::Key;
 use crate::event::MatchReason;
+use crate::facts::TableImage;
+use crate::install::Sweep;
 use crate::owners::OwnerImage;
 use crate::policy::{Later, PolicySpec};
 use crate::ticket::{ClockRun, Ended, Phase, Ticket};
+use crate::tuning::TuningImage;
 use crate::view::{ClockStats, QueueStats};
 use crate::{Code, Counters, Engine, Micros, Millis, Rejection};
 
@@ -56,6 +60,16 @@ pub(crate) struct Image {
     pub(crate) counters: Counters,
     pub(crate) queue_stats: Vec<QueueStats>,
     pub(crate) clock_stats: Vec<ClockStats>,
+}
+
+/// What came later than the format, and is seldom there: it stands behind the image if it says anything.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tail {
+    pub(crate) sweep: Option<Sweep>,
+    pub(crate) slice: u32,
+    pub(crate) facts: Vec<TableImage>,
+    pub(crate) tuning: Option<TuningImage>,
+    pub(crate) canary: Option<CanaryImage>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -189,23 +203,48 @@ impl Engine {
             events_hash: 0,
             ..self.image()
         };
-        xxhash_rust::xxh3::xxh3_64(&postcard::to_stdvec(&image).unwrap_or_default())
+        xxhash_rust::xxh3::xxh3_64(&self.bytes(&image))
     }
 
     /// The whole state as bytes; `restore` gives an engine with the same hash and the same future.
     pub fn snapshot(&self) -> Vec<u8> {
+        self.bytes(&self.image())
+    }
+
+    fn bytes(&self, image: &Image) -> Vec<u8> {
+        let tail = Tail {
+            sweep: self.sweep,
+            slice: self.slice,
+            facts: self.facts.image(),
+            tuning: self.tuning.image().cloned(),
+            canary: self.canary.as_ref().map(Canary::image),
+        };
         // Plain data of our own into memory: there is nothing that could fail.
-        postcard::to_stdvec(&self.image()).unwrap_or_default()
+        let mut bytes = postcard::to_stdvec(image).unwrap_or_default();
+        if tail != Tail::default() {
+            bytes.extend(postcard::to_stdvec(&tail).unwrap_or_default());
+        }
+        bytes
     }
 
     /// The engine whose `snapshot` these bytes are.
     pub fn restore(bytes: &[u8]) -> Result<Self, Rejection> {
-        let image: Image = postcard::from_bytes(bytes).map_err(|error| damaged(&error.to_string()))?;
+        let wrong = |error: postcard::Error| damaged(&error.to_string());
+        let (image, rest): (Image, &[u8]) = postcard::take_from_bytes(bytes).map_err(wrong)?;
+        let tail: Tail = if rest.is_empty() {
+            Tail::default()
+        } else {
+            postcard::from_bytes(rest).map_err(wrong)?
+        };
         if image.format != FORMAT {
             return Err(damaged("its format number"));
         }
         let mut engine = Engine::new();
         engine.load(image)?;
+        (engine.sweep, engine.slice) = (tail.sweep, tail.slice);
+        engine.facts.load(tail.facts);
+        engine.caps_follow();
+        engine.load_steered(tail.tuning, tail.canary)?;
         Ok(engine)
     }
 

@@ -34,6 +34,8 @@ mod agent;
 mod backlog;
 mod bits;
 mod board;
+mod bottleneck;
+pub mod canary;
 mod choose;
 mod class;
 mod clocks;
@@ -44,16 +46,20 @@ mod conditions;
 mod crew;
 pub mod event;
 mod explain;
+mod facts;
+mod flow;
 mod heap;
 mod image;
 mod install;
 pub mod limits;
 mod lines;
+pub mod live;
 mod load;
 mod names;
 mod order;
 mod owners;
 pub mod policy;
+mod preview;
 mod read;
 mod ring;
 mod settle;
@@ -61,9 +67,11 @@ mod slab;
 mod soundness;
 mod steps;
 mod submit;
+pub mod survey;
 mod tables;
 mod ticket;
 mod timers;
+pub mod tuning;
 pub mod view;
 mod warm;
 mod wheel;
@@ -75,6 +83,7 @@ use std::sync::Arc;
 pub use code::{Code, Rejection};
 pub use command::{Answer, Command, Presence, TicketState};
 pub use event::{Event, EventKind};
+pub use preview::Candidate;
 use smol_str::SmolStr;
 pub use warm::WARM_MAX;
 
@@ -158,6 +167,13 @@ pub struct Engine {
     lined: Vec<u32>,
     /// Policies still to follow by themselves, in time order.
     later: std::collections::VecDeque<policy::Later>,
+    /// The hour's.
+    facts: facts::Facts,
+    caps: facts::Caps,
+    /// An install that still classifies tickets again.
+    sweep: Option<install::Sweep>,
+    /// Tickets that an install classifies again at once; 0: all.
+    slice: u32,
     /// A state is being restored.
     loading: bool,
 
@@ -185,6 +201,9 @@ pub struct Engine {
 
     timers: timers::Timers,
     dirty: settle::Dirty,
+    tuning: tuning::Tuning,
+    canary: Option<canary::Canary>,
+    flow: flow::Flow,
     counters: Counters,
     queue_stats: Vec<QueueStats>,
     clock_stats: Vec<view::ClockStats>,
@@ -221,6 +240,10 @@ impl Engine {
             owners: owners::Owners::default(),
             lined: Vec::new(),
             later: std::collections::VecDeque::new(),
+            facts: facts::Facts::default(),
+            caps: facts::Caps::default(),
+            sweep: None,
+            slice: 0,
             loading: false,
             tickets: Slab::default(),
             matches: Slab::default(),
@@ -240,6 +263,9 @@ impl Engine {
             sessions_opened: 0,
             timers: timers::Timers::new(),
             dirty: settle::Dirty::default(),
+            tuning: tuning::Tuning::default(),
+            canary: None,
+            flow: flow::Flow::default(),
             counters: Counters::default(),
             queue_stats: Vec::new(),
             clock_stats: Vec::new(),
@@ -274,11 +300,9 @@ impl Engine {
         let mut result = self.dispatch(command);
         if let Ok(answer) = &mut result {
             self.settle();
-            // What was put in line may have been matched since.
-            if answer.state == Some(TicketState::Waiting)
-                && let Some(found) = command.ticket().and_then(|id| self.find(id))
-            {
-                answer.state = Some(self.state_of(found));
+            // What was put in line may have been matched since; what is gone overflowed.
+            if let Some(key) = answer.lined {
+                *answer = self.left(key);
             }
         }
         std::mem::swap(&mut self.out, events);
@@ -342,12 +366,22 @@ impl Engine {
             C::Assign { ticket, agent } => self.assign(ticket, agent),
             C::Move { ticket, queue } => self.move_ticket(ticket, queue),
             C::InstallPolicy { policy, reclassify } => self.install(policy, *reclassify),
+            C::StartCanary { policy, terms } => self.start_canary(policy, *terms),
+            C::StopCanary { reclassify } => self.stop_canary(*reclassify),
+            C::Tune {
+                rules,
+                lapse,
+                policy_version,
+            } => self.tune(rules, *lapse, *policy_version),
+            C::SetTable { facts, reclassify } => self.set_table(facts, *reclassify),
+            C::Reclassify { tickets_max } => Ok(self.reclassify_more(*tickets_max)),
         }
     }
 
     /// Fires at most `timers_max` timers due until `until`.
     pub fn advance(&mut self, until: Micros, timers_max: u32, events: &mut Vec<Event>) -> Result<Advanced, Rejection> {
         self.check_time(until)?;
+        self.flow.tick(until, &self.queue_stats);
         std::mem::swap(&mut self.out, events);
         let advanced = self.fire_timers(until, timers_max);
         std::mem::swap(&mut self.out, events);

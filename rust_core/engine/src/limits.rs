@@ -67,6 +67,14 @@ pub const DURATION_MS_MAX: Millis = 31_536_000_000;
 pub const OFFER_TTL_MS_MAX: Millis = 3_600_000;
 /// Policies that follow one by themselves.
 pub const LATER_MAX: usize = 8;
+/// The largest share of a canary, thousandths.
+pub const CANARY_SHARE_MILLI_MAX: u32 = 500;
+/// Rules that are tuned at a time.
+pub const TUNED_MAX: usize = 256;
+/// Largest tuned head start of a rule: a week. All that may be tuned together then stays far within 64 bits.
+pub const TUNED_HEAD_START_MS_MAX: Millis = 604_800_000;
+/// Greatest weight of a tuned rule's fits, thousandths.
+pub const FIT_MILLI_MAX: u32 = 2000;
 /// Tickets that a queue's bound or condition may name.
 pub const WAITING_MAX: i64 = 100_000_000;
 

@@ -122,6 +122,8 @@ impl Engine {
         self.by_state[state as usize] += 1;
         self.count_lined(class, before, false);
         self.count_lined(class, state, true);
+        self.count_caps(key, class, before, false);
+        self.count_caps(key, class, state, true);
     }
 
     /// A ticket of this class and state is counted in its queue, or no longer.

@@ -284,6 +284,7 @@ impl Engine {
         self.classes[ticket.class].users += 1;
         self.by_state[ticket.state as usize] += 1;
         self.count_lined(ticket.class, ticket.state, true);
+        self.count_caps_of(&ticket.content, ticket.class, ticket.state, true);
         let channel = self.classes[ticket.class].channel;
         let in_line = ticket.in_line();
         let id = ticket.id.clone();

@@ -1,7 +1,7 @@
 //! Who is remembered for a customer: the first agent assigned, so that the next ticket may go to the same one.
 //!
 //! Bounded, and expiring: past `owner_max` the longest unrenewed goes. One who is removed is forgotten. Expiry raises no
-//! event, so nothing waits for it: what is over is left out when it is looked at.
+//! event and has no turn among the timers, but it is something that is due: who only moves the time on must be told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,11 @@ impl Owners {
         self.by_renewal.insert(renewal, customer.into());
         self.by_due.insert((due, renewal));
         self.by_customer.insert(customer.into(), Owner { agent, due, renewal });
+    }
+
+    /// When the next memory is over.
+    pub(crate) fn due(&self) -> Option<Micros> {
+        self.by_due.first().map(|&(due, _)| due)
     }
 
     /// Forgets what is over before `until`.
@@ -153,6 +158,7 @@ impl Engine {
         }
         let due = round_up(self.now + keep * 1000);
         self.owners.set(customer, agent, due);
+        self.timers.due_at(due / 1000);
         let most = self.policy.as_ref().map_or(0, |policy| policy.spec.limits.owner_max);
         self.owners
             .shrink(if most == 0 { limits::OWNERS_DEFAULT } else { most } as usize);

@@ -29,6 +29,10 @@ pub struct PolicySpec {
     pub unpausable: Vec<SmolStr>,
     /// What follows this policy by itself, in time order. No part of the policy: it comes with the install.
     pub later: Vec<Later>,
+    /// Tickets that the install classifies again at once, also that of what follows; the others by `Command::Reclassify`.
+    /// 0: all. No part of the policy: it comes with the install.
+    #[serde(skip)]
+    pub slice: u32,
 }
 
 /// A policy that is installed by itself at a time.

@@ -370,17 +370,13 @@ impl Engine {
         let ticket = &mut self.tickets[key];
         ticket.verbs |= verb::ACCEPT;
         let first = ticket.assigned_at == 0;
-        let slot = ticket.work.as_ref().map(|work| work.agent);
         if first {
             ticket.assigned_at = now;
         }
-        let (agent, attempt, waited) = (
-            ticket.work.as_ref().map(|work| work.agent),
-            ticket.attempt,
-            (now - ticket.arrival) / 1000,
-        );
-        if let Some(slot) = slot {
-            self.remember_owner(key, slot);
+        let (attempt, waited) = (ticket.attempt, (now - ticket.arrival) / 1000);
+        let agent = ticket.work.as_ref().map(|work| work.agent);
+        if let Some(agent) = agent {
+            self.remember_owner(key, agent);
         }
         self.emit(
             Some(key),

@@ -32,6 +32,11 @@ impl<T> Slab<T> {
         self.len
     }
 
+    /// Every key is below this: for readers that go on from where they were.
+    pub(crate) fn bound(&self) -> u32 {
+        (self.pages.len() * PAGE) as u32
+    }
+
     pub(crate) fn insert(&mut self, item: T) -> u32 {
         let page_number = match self.roomy.last() {
             Some(&page) => page,

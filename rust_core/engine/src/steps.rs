@@ -171,6 +171,8 @@ impl Engine {
         let state = self.tickets[key].state;
         self.count_lined(old, state, false);
         self.count_lined(class, state, true);
+        self.count_caps(key, old, state, false);
+        self.count_caps(key, class, state, true);
         self.tickets[key].class = class;
         self.follow_clocks(key);
         let mut taken = 0;
@@ -232,7 +234,7 @@ impl Engine {
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
         let place = tables.channel_place(&channel_name);
-        let values = tables.read(place, content.customer(), attributes(), strict)?;
+        let values = tables.read(place, content.customer(), attributes(), &self.facts, strict)?;
         let (class_key, _) = Self::class_key(
             tables,
             &channel_name,
@@ -242,6 +244,7 @@ impl Engine {
             &values,
             own,
             moved,
+            &self.facts,
         );
         self.intern_class(tables, class_key)
     }
@@ -250,13 +253,14 @@ impl Engine {
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn class_key<'a>(
         tables: &Tables,
-        channel_name: &str,
+        channel_name: &'a str,
         channel: u8,
-        customer: &str,
+        customer: &'a str,
         attributes: impl Iterator<Item = (&'a str, &'a str, u16)> + Clone,
         values: &crate::tables::Values,
         own: SmallVec<[crate::board::SkillAt; 2]>,
         moved: Option<RuleAt>,
+        facts: &'a crate::facts::Facts,
     ) -> (ClassKey, bool) {
         let applied = tables.classify(values, moved);
         let mut picks: SmallVec<[(SmolStr, SmolStr); 1]> = SmallVec::new();
@@ -276,15 +280,19 @@ impl Engine {
             if picks.iter().any(|(known, _)| known == name) {
                 continue;
             }
-            let value = match name.as_str() {
+            let value_of = |name: &str| match name {
                 "channel" => Some(channel_name),
                 "customer" => Some(customer).filter(|customer| !customer.is_empty()),
                 _ => {
-                    let found = attributes.clone().find(|(attribute, _, _)| attribute == name);
+                    let found = attributes.clone().find(|(attribute, _, _)| *attribute == name);
                     found
                         .filter(|(name, _, confidence_milli)| tables.counts(name, *confidence_milli))
                         .map(|(_, value, _)| value)
                 }
+            };
+            let value = match tables.spec.tables.iter().find(|table| table.name == *name) {
+                Some(table) => value_of(&table.attribute).and_then(|key| facts.of(name, key).map(SmolStr::as_str)),
+                None => value_of(name),
             };
             if let Some(value) = value {
                 picks.push((name.clone(), SmolStr::new(value)));
@@ -309,6 +317,7 @@ impl Engine {
         let queue = self.classes[self.tickets[key].class].queue;
         if self.tickets[key].assigned_at == 0 {
             self.queue_stats[queue as usize].overflowed += 1;
+            self.tally(self.tickets[key].class, |tally| tally.overflowed += 1);
         }
         self.counters.overflowed += 1;
         self.emit(Some(key), None, 0, EventKind::Overflowed { to: to.clone() });

@@ -26,17 +26,15 @@ pub(crate) enum Found {
 
 pub(crate) fn done(state: TicketState) -> Answer {
     Answer {
-        replayed: false,
         state: Some(state),
-        reclassified: 0,
+        ..Answer::default()
     }
 }
 
 pub(crate) fn replay(state: TicketState) -> Answer {
     Answer {
         replayed: true,
-        state: Some(state),
-        reclassified: 0,
+        ..done(state)
     }
 }
 
@@ -118,10 +116,15 @@ impl Engine {
         })
     }
 
-    pub(crate) fn state_of(&self, found: Found) -> TicketState {
-        match found {
-            Found::Open(key) => self.tickets[key].state,
-            Found::Ended(slot) => self.ended[slot].state,
+    /// The answer to a command that may have put a ticket in line. What is gone overflowed.
+    pub(crate) fn left(&self, key: u32) -> Answer {
+        let state = self
+            .tickets
+            .get(key)
+            .map_or(TicketState::Overflowed, |ticket| ticket.state);
+        Answer {
+            lined: (state == TicketState::Waiting).then_some(key),
+            ..done(state)
         }
     }
 
@@ -160,7 +163,8 @@ impl Engine {
                 format!("{id} is known with other content; it is {state:?}"),
             ));
         }
-        let tables = Arc::clone(self.current()?);
+        let (tables, canary) = self.tables_for(submit.customer, id)?;
+        let tables = Arc::clone(tables);
         let attributes = || {
             submit
                 .attributes
@@ -171,7 +175,7 @@ impl Engine {
             return Err(no_channel(&tables, submit.channel));
         };
         let channel = self.channel_numbers[place];
-        let values = tables.read(Some(place), submit.customer, attributes(), true)?;
+        let values = tables.read(Some(place), submit.customer, attributes(), &self.facts, true)?;
         let unknown_skills = submit
             .skills
             .iter()
@@ -193,8 +197,9 @@ impl Engine {
                 format!("{waiting} tickets are waiting, as many as may be"),
             ));
         }
+        self.room_in_caps(&tables, submit)?;
         let memo = if submit.skills.is_empty() {
-            self.classes.memo(channel, &values)
+            self.classes.memo(channel, canary, &values)
         } else {
             None
         };
@@ -217,11 +222,12 @@ impl Engine {
                 &values,
                 own,
                 None,
+                &self.facts,
             );
             self.room_in_queue(&tables, class_key.applied[0])?;
             let class = self.intern_class(&tables, class_key)?;
             if simple {
-                self.classes.remember(channel, values, class);
+                self.classes.remember(channel, canary, values, class);
             }
             class
         };
@@ -268,6 +274,7 @@ impl Engine {
         self.order.set(self.ticket_sequence, key);
         self.by_state[TicketState::Scheduled as usize] += 1;
         self.count_lined(class, TicketState::Scheduled, true);
+        self.count_caps(key, class, TicketState::Scheduled, true);
         if submit.not_before > self.now {
             let not_before = round_up(submit.not_before);
             self.tickets[key].due = not_before;
@@ -276,11 +283,7 @@ impl Engine {
         } else {
             self.arrive(key, self.now);
         }
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Whether one more ticket may stand in the queue that a rule of the first layer is.
@@ -304,7 +307,8 @@ impl Engine {
     pub(crate) fn arrive(&mut self, key: u32, at: Micros) {
         let ticket = &mut self.tickets[key];
         (ticket.arrival, ticket.queued_at) = (at, at);
-        let class = &self.classes[ticket.class];
+        let class = &mut self.classes[ticket.class];
+        class.arrived += 1;
         let queue = class.queue;
         let hold = class.affinity.as_ref().map_or(0, |affinity| affinity.hold * 1000);
         if ticket.preferred().is_none()
@@ -316,6 +320,7 @@ impl Engine {
             self.hold_for(key, hold);
         }
         self.queue_stats[queue as usize].arrived += 1;
+        self.tally(self.tickets[key].class, |tally| tally.arrived += 1);
         self.moment(key, crate::clocks::ARRIVAL);
         self.enter_waiting(key, None, QueueCause::Arrived, "");
         self.stand_in_line(key);
@@ -336,7 +341,7 @@ impl Engine {
         if revision <= ticket.revision() {
             return Ok(replay(state));
         }
-        let tables = Arc::clone(self.current()?);
+        let tables = self.tables_of(key)?;
         let content = merged(&ticket.content, attributes, |name, confidence_milli| {
             tables.sticky(name, confidence_milli)
         });
@@ -356,7 +361,7 @@ impl Engine {
                 .map(|attribute| (attribute.name, attribute.value, attribute.confidence_milli))
         };
         let place = tables.channel_place(&channel_name);
-        let values = tables.read(place, content.customer(), read(), true)?;
+        let values = tables.read(place, content.customer(), read(), &self.facts, true)?;
         if place.is_none() {
             return Err(no_channel(&tables, &channel_name));
         }
@@ -369,20 +374,20 @@ impl Engine {
             &values,
             own,
             None,
+            &self.facts,
         );
         let class = self.intern_class(&tables, class_key)?;
+        let before = self.tickets[key].class;
+        self.count_caps(key, before, state, false);
+        self.tickets[key].content = content;
+        self.count_caps(key, before, state, true);
         let ticket = &mut self.tickets[key];
-        ticket.content = content;
         ticket.extra().revision = revision;
         self.emit(Some(key), None, 0, EventKind::Updated { revision });
         if class != self.tickets[key].class {
             self.reclassify(key, class, ClassCause::Updated);
         }
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Gives an open ticket another class, in whatever state it is.
@@ -426,6 +431,10 @@ impl Engine {
             let stats = &mut self.queue_stats[class.queue as usize];
             stats.abandoned += 1;
             stats.short_abandoned += u64::from(short);
+            self.tally(self.tickets[key].class, |tally| {
+                tally.abandoned += 1;
+                tally.short_abandoned += u64::from(short);
+            });
         }
         self.counters.cancelled += 1;
         self.emit(
@@ -471,11 +480,7 @@ impl Engine {
         self.emit(Some(key), None, 0, EventKind::Resumed);
         self.take_due_steps(key);
         self.stand_in_line(key);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Ends a ticket: out of line and without work by now. Its id is remembered for a while.

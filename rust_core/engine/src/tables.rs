@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::policy::{Condition, Effects, Op, PolicySpec};
+use crate::facts::Facts;
+use crate::policy::{CapSpec, Condition, Effects, Op, PolicySpec};
 use crate::soundness::{check, invalid};
 use crate::{Code, Rejection};
 
@@ -80,6 +81,10 @@ pub(crate) struct Tables {
     attributes: FxHashMap<SmolStr, u16>,
     values: Vec<FxHashMap<SmolStr, Value>>,
     layers: Vec<Layer>,
+    /// By table: the attribute whose value is the key.
+    keys: Vec<u16>,
+    /// By cap: the values with one of their own.
+    own_caps: Vec<FxHashMap<SmolStr, u32>>,
 }
 
 impl Tables {
@@ -99,7 +104,9 @@ impl Tables {
             .attributes
             .iter()
             .map(|attribute| (attribute.name.as_str(), attribute.values.iter().collect()));
-        for (name, named) in builtin.into_iter().chain(declared) {
+        let hour = spec.tables.iter();
+        let hour = hour.map(|table| (table.name.as_str(), table.values.iter().collect()));
+        for (name, named) in builtin.into_iter().chain(declared).chain(hour) {
             if attributes.insert(SmolStr::new(name), values.len() as u16).is_some() {
                 return Err(invalid(name, "the attribute is declared twice"));
             }
@@ -111,7 +118,25 @@ impl Tables {
                     .collect(),
             );
         }
+        let first_table = 2 + spec.attributes.len();
+        let attribute_of = |name: &SmolStr, what: &str| {
+            let number = attributes.get(name).filter(|&&number| (number as usize) < first_table);
+            number
+                .copied()
+                .ok_or_else(|| invalid(what, format!("{name:?} is no attribute that is declared")))
+        };
+        let keys = spec
+            .tables
+            .iter()
+            .map(|table| attribute_of(&table.attribute, &table.name));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        for cap in &spec.caps {
+            attribute_of(&cap.attribute, "caps")?;
+        }
+        let own_caps = spec.caps.iter().map(|cap| cap.own.iter().cloned().collect());
         let mut tables = Self {
+            own_caps: own_caps.collect(),
+            keys,
             attributes,
             values,
             layers: Vec::new(),
@@ -155,8 +180,8 @@ impl Tables {
                         format!("tests the attribute {attribute:?}, which is not declared"),
                     ));
                 };
+                let closed = self.allowed(number).is_some_and(|values| !values.is_empty());
                 let named = &mut self.values[number as usize];
-                let closed = number >= 2 && !self.spec.attributes[number as usize - 2].values.is_empty();
                 let mut codes = Vec::with_capacity(values.len());
                 for value in values {
                     let next = named.len() as Value + 2;
@@ -182,6 +207,24 @@ impl Tables {
                 }
             }
         })
+    }
+
+    /// The values that an attribute or a table may have; empty: any.
+    fn allowed(&self, number: u16) -> Option<&[SmolStr]> {
+        let at = (number as usize).checked_sub(2)?;
+        let table = || {
+            self.spec
+                .tables
+                .get(at - self.spec.attributes.len())
+                .map(|table| &table.values)
+        };
+        let attribute = self.spec.attributes.get(at).map(|attribute| &attribute.values);
+        attribute.or_else(table).map(Vec::as_slice)
+    }
+
+    /// Caps, with the values that have one of their own.
+    pub(crate) fn caps(&self) -> impl Iterator<Item = (&CapSpec, &FxHashMap<SmolStr, u32>)> {
+        self.spec.caps.iter().zip(&self.own_caps)
     }
 
     fn entry(&self, layer: &Layer) -> Option<(u16, Vec<Vec<u16>>)> {
@@ -219,10 +262,11 @@ impl Tables {
     /// What the policy sees of a ticket, in the channel of this place; None: the policy has not got it. `strict`: required
     /// attributes and closed values are checked.
     pub(crate) fn read<'a>(
-        &self,
+        &'a self,
         channel: Option<usize>,
-        customer: &str,
+        customer: &'a str,
         attributes: impl Iterator<Item = (&'a str, &'a str, u16)>,
+        facts: &Facts,
         strict: bool,
     ) -> Result<Values, Rejection> {
         let mut values: Values = SmallVec::from_elem(MISSING, self.values.len());
@@ -230,6 +274,18 @@ impl Tables {
         values[CHANNEL as usize] = channel.map_or(UNNAMED, |place| place as Value + 2);
         if !customer.is_empty() {
             values[CUSTOMER as usize] = code(CUSTOMER, customer);
+        }
+        let mut keys: SmallVec<[Option<&str>; 4]> = SmallVec::from_elem(None, self.keys.len());
+        let mut key = |attribute: u16, value: &'a str| {
+            for (table, _) in self.keys.iter().enumerate().filter(|(_, of)| **of == attribute) {
+                keys[table] = Some(value);
+            }
+        };
+        if let Some(place) = channel {
+            key(CHANNEL, &self.spec.channels[place].name);
+        }
+        if !customer.is_empty() {
+            key(CUSTOMER, customer);
         }
         let mut seen: u128 = 0;
         let mut usual = self.spec.attributes.iter().zip(2..);
@@ -243,7 +299,10 @@ impl Tables {
                 },
             };
             // "channel" and "customer" are fields; as attributes they say nothing.
-            let Some(declared) = (number as usize).checked_sub(2).map(|at| &self.spec.attributes[at]) else {
+            let Some(declared) = (number as usize)
+                .checked_sub(2)
+                .and_then(|at| self.spec.attributes.get(at))
+            else {
                 continue;
             };
             let code = code(number, value);
@@ -258,6 +317,13 @@ impl Tables {
             seen |= 1 << number;
             if confidence_milli >= declared.threshold_milli {
                 values[number as usize] = code;
+                key(number, value);
+            }
+        }
+        for (at, found) in keys.iter().enumerate() {
+            if let Some(said) = found.and_then(|key| facts.of(&self.spec.tables[at].name, key)) {
+                let number = (2 + self.spec.attributes.len() + at) as u16;
+                values[number as usize] = code(number, said);
             }
         }
         if strict {
@@ -346,9 +412,7 @@ impl Tables {
         self.attributes
             .get(name)
             .and_then(|&number| (number as usize).checked_sub(2))
-            .is_some_and(|at| {
-                let declared = &self.spec.attributes[at];
-                declared.sticky && confidence_milli < declared.threshold_milli
-            })
+            .and_then(|at| self.spec.attributes.get(at))
+            .is_some_and(|declared| declared.sticky && confidence_milli < declared.threshold_milli)
     }
 }

@@ -29,6 +29,7 @@ pub(crate) mod kind {
     pub(crate) const BREACH: u8 = 11;
     /// After owners and forgetting, which raise no events and have no turn of their own here.
     pub(crate) const LATER: u8 = 14;
+    pub(crate) const TUNING: u8 = 15;
 }
 
 /// A ticket's timer: (due ms, kind, index).
@@ -193,6 +194,8 @@ impl Engine {
             forgetting,
             self.conditions.due().map(|due| due / 1000),
             self.later.front().map(|later| later.at / 1000),
+            self.owners.due().map(|due| due / 1000),
+            self.tuning.until().map(|until| until / 1000),
         ];
         // The wheel stands still while all is quiet: what it says may be past, and nothing fires before `quiet_until_ms`.
         let next = all.into_iter().flatten().min()?.max(timers.quiet_until_ms);
@@ -217,10 +220,16 @@ impl Engine {
         self.timers.catching_up = true;
         loop {
             let other = self.timers.others.first().copied().filter(|other| other.0 <= until_ms);
-            // Neither a ticket's, an agent's nor a session's: a condition that fills, a policy that follows.
+            // Neither a ticket's, an agent's nor a session's: a condition that fills, a policy that follows, a tuning.
             let condition = self.conditions.due().map(|due| (due / 1000, kind::CONDITION));
             let later = self.later.front().map(|later| (later.at / 1000, kind::LATER));
-            let own = condition.into_iter().chain(later).min().filter(|own| own.0 <= until_ms);
+            let tuning = self.tuning.until().map(|until| (until / 1000, kind::TUNING));
+            let own = condition
+                .into_iter()
+                .chain(later)
+                .chain(tuning)
+                .min()
+                .filter(|own| own.0 <= until_ms);
             // Tickets looked at too early go back into the wheel: then the next in it is looked at.
             while self.timers.current.is_empty() {
                 let limit = other
@@ -250,9 +259,11 @@ impl Engine {
             self.timers.firing = true;
             if let Some((ms, kind)) = own {
                 self.now = self.now.max(ms * 1000);
-                if kind == kind::LATER {
-                    self.install_later();
-                } // else settling reads it
+                match kind {
+                    kind::LATER => self.install_later(),
+                    kind::TUNING => self.end_tuning(),
+                    _ => {} // settling reads it
+                }
             } else if let Some(other) = from_others {
                 self.timers.others.remove(&other);
                 self.now = self.now.max(other.0 * 1000);

@@ -226,3 +226,85 @@ pub struct AgentFilter<'a> {
     pub skill: &'a str,
     pub session: &'a str,
 }
+
+/// How tickets went through a queue in an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub struct Interval {
+    pub begins: Micros,
+    pub ends: Micros,
+    pub arrived: u64,
+    pub answered: u64,
+    pub completed: u64,
+    pub abandoned: u64,
+    pub overflowed: u64,
+}
+
+/// Logged-in agents by what keeps them from tickets now, the nearest to serving last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub struct AgentCounts {
+    pub skill: u32,
+    pub reserve: u32,
+    pub presence: u32,
+    pub channel: u32,
+    pub wrap_up: u32,
+    pub channel_limit: u32,
+    pub capacity: u32,
+    pub free: u32,
+}
+
+/// One class of a queue at one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct QueueLine {
+    pub class: u32,
+    pub class_path: String,
+    pub step: u32,
+    pub waiting: u64,
+    pub held: u64,
+    pub oldest_wait: Millis,
+    pub needs: Vec<String>,
+    pub none_of: Vec<String>,
+    pub agents: AgentCounts,
+}
+
+/// A reserve, as it stands for a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct QueueReserve {
+    pub reserve: SmolStr,
+    pub skill: SmolStr,
+    pub level: u8,
+    /// The queue's classes name it.
+    pub for_queue: bool,
+    pub open: bool,
+    pub oldest_wait: bool,
+    /// Tickets, or ms.
+    pub over: i64,
+    pub until: i64,
+    pub measured: i64,
+    /// When it opens by itself, if nothing else happens; 0: not by time alone.
+    pub opens_at: Micros,
+    /// Whom it alone keeps from the queue.
+    pub agents: u32,
+}
+
+/// What holds a queue up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct QueueView {
+    pub queue: SmolStr,
+    pub waiting: u64,
+    pub held: u64,
+    pub oldest_wait: Millis,
+    pub lines: Vec<QueueLine>,
+    pub lines_left: u64,
+    pub agents: AgentCounts,
+    pub reserves: Vec<QueueReserve>,
+    pub flow: Vec<Interval>,
+    pub expected_wait: Millis,
+    pub clears_in: Millis,
+    pub policy_version: u64,
+    pub text: String,
+}

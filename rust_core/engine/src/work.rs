@@ -92,11 +92,7 @@ impl Engine {
         };
         self.tickets[key].verbs |= verb::DECLINE;
         self.requeue(key, QueueCause::Declined, reason, true);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Takes a ticket from its agent, back to waiting. `exclude`: as a decline does.
@@ -403,11 +399,7 @@ impl Engine {
         }
         self.enter_waiting(key, Some((work.agent, attempt)), QueueCause::Transferred, "");
         self.stand_in_line(key);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     pub(crate) fn assign(&mut self, id: &str, agent: &str) -> Result<Answer, Rejection> {
@@ -445,7 +437,7 @@ impl Engine {
         ) {
             return Err(wrong_state(id, state, "move it: it does not wait"));
         }
-        let tables = Arc::clone(self.current()?);
+        let tables = self.tables_of(key)?;
         let Some(rule) = tables.queue(queue) else {
             return Err(no_queue(&tables.spec, queue));
         };
@@ -459,11 +451,7 @@ impl Engine {
         }
         let class = self.natural_class(key, &tables, Some(rule), false)?;
         self.reclassify(key, class, ClassCause::Moved);
-        Ok(done(
-            self.tickets
-                .get(key)
-                .map_or(TicketState::Overflowed, |ticket| ticket.state),
-        ))
+        Ok(self.left(key))
     }
 
     /// Counts a first answer for the service level.
@@ -472,13 +460,19 @@ impl Engine {
         if ticket.assigned_at != 0 {
             return;
         }
-        let class = &self.classes[ticket.class];
+        let class = &mut self.classes[ticket.class];
+        class.answered += 1;
         let waited = self.now - ticket.arrival;
         let met = waited <= class.answer_target_us;
         let stats = &mut self.queue_stats[class.queue as usize];
         stats.answered += 1;
         stats.met += u64::from(met);
         stats.wait_total += waited / 1000;
+        self.tally(self.tickets[key].class, |tally| {
+            tally.answered += 1;
+            tally.met += u64::from(met);
+            tally.wait_total += waited / 1000;
+        });
     }
 }
 

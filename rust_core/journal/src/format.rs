@@ -4,6 +4,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::error::Error;
+
 /// The format that this version writes, and the highest that it reads.
 pub const FORMAT: u32 = 1;
 /// Longest record, bytes.
@@ -71,6 +73,25 @@ pub(crate) enum BadHeader {
     Format(u32),
     Checksum,
     Range,
+}
+
+impl BadHeader {
+    /// What is wrong with the head of such a file. Another format is no damage: that is the error.
+    pub fn what(self, magic: Magic, file: &str) -> Result<&'static str, Error> {
+        Ok(match (self, magic) {
+            (BadHeader::Format(found), _) => {
+                return Err(Error::Format {
+                    file: file.to_owned(),
+                    found,
+                    known: FORMAT,
+                });
+            }
+            (BadHeader::Magic, Magic::Segment) => "it does not begin like a segment",
+            (BadHeader::Magic, Magic::Snapshot) => "it does not begin like a snapshot",
+            (BadHeader::Checksum, _) => "its head's checksum does not hold",
+            (BadHeader::Range, _) => "its head names an impossible block",
+        })
+    }
 }
 
 impl FileHeader {

@@ -14,8 +14,8 @@
 use crate::disk::{Disk, DiskFile, in_folder, read_full};
 use crate::error::{Error, Result};
 use crate::format::{
-    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BadHeader, BlockHeader, FORMAT, FileHeader, Id, Magic, Position,
-    SEGMENT_HEADER_BYTES, array_at, segment_name, segment_number, unframe,
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, FileHeader, Id, Magic, Position, SEGMENT_HEADER_BYTES, array_at,
+    segment_name, segment_number, unframe,
 };
 
 /// Read from the disk at a time.
@@ -103,16 +103,7 @@ pub(crate) fn open_segment(disk: &dyn Disk, first: u64, newest: bool, from_disk:
     let what = match FileHeader::decode(&head, Magic::Segment) {
         Ok(header) if header.position.block + 1 == first => return Ok((Some((file, header)), None)),
         Ok(_) => "its head names another block than its file name",
-        Err(BadHeader::Format(found)) => {
-            return Err(Error::Format {
-                file: path,
-                found,
-                known: FORMAT,
-            });
-        }
-        Err(BadHeader::Magic) => "it does not begin like a segment",
-        Err(BadHeader::Checksum) => "its head's checksum does not hold",
-        Err(BadHeader::Range) => "its head names an impossible block",
+        Err(bad) => bad.what(Magic::Segment, &path)?,
     };
     // The head is durable before the first block is written.
     if newest && length <= SEGMENT_HEADER_BYTES as u64 {

@@ -376,6 +376,16 @@ impl Drop for Lock {
     }
 }
 
+impl SimDisk {
+    fn handle(&self, world: &World, inode: usize) -> Box<dyn DiskFile> {
+        Box::new(SimFile {
+            disk: self.clone(),
+            inode,
+            life: world.life,
+        })
+    }
+}
+
 impl Disk for SimDisk {
     fn folder(&self) -> String {
         "simulated".to_owned()
@@ -390,26 +400,14 @@ impl Disk for SimDisk {
         let inode = world.inodes.len();
         world.inodes.push(Inode::default());
         world.rename_all(NameChange::Set(name.to_owned(), inode));
-        let life = world.life;
-        drop(world);
-        Ok(Box::new(SimFile {
-            disk: self.clone(),
-            inode,
-            life,
-        }))
+        Ok(self.handle(&world, inode))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut world = self.world();
         world.step(Op::Open)?;
         let inode = world.inode(name)?;
-        let life = world.life;
-        drop(world);
-        Ok(Box::new(SimFile {
-            disk: self.clone(),
-            inode,
-            life,
-        }))
+        Ok(self.handle(&world, inode))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -32,8 +32,8 @@ use sha2::{Digest, Sha256};
 use crate::disk::{Disk, DiskFile, append_all, in_folder, read_full};
 use crate::error::{Error, Result};
 use crate::format::{
-    BadHeader, FORMAT, FRAME_BYTES, FileHeader, Magic, PARTIAL, Position, SNAPSHOT_HEADER_BYTES, array_at, frame,
-    snapshot_name, snapshot_number, u32_at, u64_at, unframe,
+    FRAME_BYTES, FileHeader, Magic, PARTIAL, Position, SNAPSHOT_HEADER_BYTES, array_at, frame, snapshot_name,
+    snapshot_number, u32_at, u64_at, unframe,
 };
 use crate::segment::Window;
 
@@ -244,16 +244,7 @@ impl SnapshotReader {
                 });
             }
             Ok(_) => "its head names another block than its file name",
-            Err(BadHeader::Format(found)) => {
-                return Err(Error::Format {
-                    file: path,
-                    found,
-                    known: FORMAT,
-                });
-            }
-            Err(BadHeader::Magic) => "it does not begin like a snapshot",
-            Err(BadHeader::Checksum) => "its head's checksum does not hold",
-            Err(BadHeader::Range) => "its head names an impossible block",
+            Err(bad) => bad.what(Magic::Snapshot, &path)?,
         };
         Err(damaged(&path, 0, wrong))
     }

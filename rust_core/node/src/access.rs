@@ -50,7 +50,9 @@ pub const ROLES: &[(&str, &[&str])] = &[
         "policy",
         &[
             "/csroute.v1.PolicyService/",
+            "/csroute.v1.AdminService/GetLive",
             "/csroute.v1.AdminService/GetStats",
+            "/csroute.v1.AdminService/Tune",
             "/csroute.v1.AgentService/ListAgents",
             "/csroute.v1.RoutingService/Explain",
             "/csroute.v1.RoutingService/GetPositions",

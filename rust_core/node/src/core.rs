@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use csroute_engine::{Code, Engine, Micros, Rejection, limits};
+use csroute_engine::{Code, Micros, Rejection, limits};
 use csroute_journal::Space;
 use csroute_wire::{Method, Query, Request, Write, decode, drain_reply, encode_rejection_counts, route_reply};
 use smol_str::SmolStr;
@@ -44,6 +44,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Their requests' bytes.
     pub in_flight_bytes_max: usize,
+    /// Versions of a tenant's policy that stay; 0: all.
+    pub versions_kept: u32,
     /// Routes that wait at a time; past it they are answered at once, as the ticket stands.
     pub waits_max: usize,
 }
@@ -58,6 +60,7 @@ impl Default for Limits {
             in_flight_max: 8192,
             in_flight_bytes_max: 256 << 20,
             waits_max: 65_536,
+            versions_kept: 0,
         }
     }
 }
@@ -98,7 +101,7 @@ pub enum Taken {
 }
 
 /// What became of a call.
-enum Outcome {
+pub(crate) enum Outcome {
     /// Answered. Rejections herein are counted already.
     Reply(Reply),
     /// A Route whose ticket is not assigned yet.
@@ -119,7 +122,7 @@ enum Parked {
 }
 
 impl Outcome {
-    fn done(message: Vec<u8>) -> Self {
+    pub(crate) fn done(message: Vec<u8>) -> Self {
         Outcome::Reply(Ok(message))
     }
 }
@@ -364,9 +367,9 @@ impl NodeCore {
 
     /// A tenant's state is replaced by this snapshot's. Its watchers are cut.
     pub fn restore(&mut self, name: &str, snapshot: &[u8]) -> Result<(), Rejection> {
-        let engine = Engine::restore(snapshot)?;
-        let tenant = self.tenants.get(name, &self.limits, engine.now())?;
-        *tenant = Tenant::new(engine, self.limits.ring_events_max);
+        let restored = Tenant::restore(snapshot, self.limits.ring_events_max)?;
+        let tenant = self.tenants.get(name, &self.limits, restored.engine.now())?;
+        *tenant = restored;
         Ok(())
     }
 
@@ -431,6 +434,7 @@ impl NodeCore {
                 self.log.note(&record, events_hash);
                 Ok(Outcome::done(drain_reply(open.iter().sum())))
             }
+            Request::Policies(asked) => self.policies(call, asked, now),
             Request::WatchOpen(watch) => self.watch_open(call.tenant, watch, now).map(Outcome::done),
             Request::WorkOpen(session) => self.work_open(call.tenant, session, now).map(Outcome::done),
             Request::WatchNext(handle) | Request::WorkNext(handle) => {
@@ -467,10 +471,14 @@ impl NodeCore {
             });
         }
         if self.space == Space::Full {
-            let message = "the journal's disk is full, its reserve too: nothing is taken until there is room";
-            return Err(Rejection::new(Code::DiskFull, message));
+            return Err(disk_full());
         }
-        let written = tenant.write(write, now, &mut self.decisions)?;
+        if write.method() == Method::InstallPolicy {
+            tenant.installs(call.request, call.caller, now)?;
+        }
+        let written = tenant.write(write, now, &mut self.decisions);
+        tenant.versions.unstage();
+        let written = written?;
         let record = Record::Write {
             tenant: call.tenant,
             now,
@@ -528,6 +536,11 @@ impl NodeCore {
     pub(crate) fn parked_len(&self) -> usize {
         self.parking.len()
     }
+}
+
+pub(crate) fn disk_full() -> Rejection {
+    let message = "the journal's disk is full, its reserve too: nothing is taken until there is room";
+    Rejection::new(Code::DiskFull, message)
 }
 
 /// A message larger than the node takes is refused before it is read.

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `node` | format (number, 1), hash of all events so far (8 bytes) |
 //! | `tenant/NAME`, by name | draining (0 or 1), when last used (number), state hash (8 bytes), then the engine's own snapshot |
-//! | `events/NAME`, right after it | the newest events of its ring, at most 16,384, each as [`crate::ring`] keeps it |
+//! | `policies/NAME`, right after it, if there are any | versions of its policies, as [`crate::versions`] keeps them: protobuf |
+//! | `events/NAME`, after that | the newest events of its ring, at most 16,384, each as [`crate::ring`] keeps it |
 //!
 //! Numbers as in [`crate::record`]; hashes are little-endian. Watchers, parked calls and counts of rejections are not in
 //! it: they decide nothing.
@@ -33,10 +34,12 @@ use crate::record::{BadRecord, number, put, take};
 use crate::ring::Item;
 use crate::tenant::Tenant;
 use crate::trouble::Trouble;
+use crate::versions::Versions;
 
 const FORMAT: u64 = 1;
 const NODE: &str = "node";
 const TENANT: &str = "tenant/";
+const POLICIES: &str = "policies/";
 const EVENTS: &str = "events/";
 /// Events of a tenant that a snapshot keeps.
 pub(crate) const EVENTS_MAX: usize = 16_384;
@@ -56,6 +59,10 @@ pub fn save(core: &NodeCore, snapshot: &mut SnapshotWriter) -> Result<(), Troubl
         head.extend_from_slice(&tenant.engine().state_hash().to_le_bytes());
         snapshot.write(&head)?;
         snapshot.write(&tenant.engine().snapshot())?;
+        if !tenant.versions.is_empty() {
+            snapshot.part(&format!("{POLICIES}{name}"))?;
+            snapshot.write(&tenant.versions.save())?;
+        }
         snapshot.part(&format!("{EVENTS}{name}"))?;
         for event in tenant.feed.newest(EVENTS_MAX) {
             head.clear();
@@ -96,6 +103,8 @@ pub fn load(core: &mut NodeCore, snapshot: &mut SnapshotReader) -> Result<Vec<(S
             (tenant.draining, tenant.used_at) = (draining, used_at);
             core.tenants.put(name.into(), tenant);
             hashes.push((name.to_owned(), u64::from_le_bytes(state)));
+        } else if let Some(tenant) = part.strip_prefix(POLICIES).and_then(|name| core.tenants.known(name)) {
+            tenant.versions = Versions::load(from).map_err(|wrong| bad(format!("its policies: {wrong}")))?;
         } else if let Some(tenant) = part.strip_prefix(EVENTS).and_then(|name| core.tenants.known(name)) {
             let mut events = Vec::new();
             while !from.is_empty() {

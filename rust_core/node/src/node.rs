@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use csroute_engine::{Code, Micros, Rejection};
 use csroute_wire::{grpc_code, status};
 use prost::Message as _;
@@ -65,12 +66,26 @@ impl Completion {
     }
 }
 
+/// A call that owns what it brings.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its number in the wire's table.
+    pub method: u16,
+    /// As whom it goes on.
+    pub who: Who,
+    /// The message.
+    pub request: Bytes,
+    /// The caller's own, for the answer.
+    pub token: u64,
+    /// Unix µs, past which it is not begun; 0: none.
+    pub deadline: Micros,
+}
+
 /// A call on its way to the writer.
 pub(crate) struct Job {
     pub method: u16,
-    pub tenant: Box<str>,
-    pub caller: Box<str>,
-    pub request: Vec<u8>,
+    pub who: Who,
+    pub request: Bytes,
     pub token: u64,
     pub submitted: Instant,
     /// Past this it is not begun.
@@ -245,14 +260,49 @@ impl Node {
 
     /// Queues a call. Its answer, a refusal too, comes to the sink. `deadline` in Unix µs; 0: none.
     pub fn submit(&self, call: &Call<'_>, token: u64, deadline: Micros) {
-        if let Err(rejection) = self.try_submit(call, token, deadline) {
-            self.refuse(token, rejection);
-        }
+        self.submit_all([Asked {
+            method: call.method,
+            who: Who {
+                tenant: call.tenant.into(),
+                caller: call.caller.into(),
+            },
+            request: Bytes::copy_from_slice(call.request),
+            token,
+            deadline,
+        }]);
     }
 
-    fn try_submit(&self, call: &Call<'_>, token: u64, deadline: Micros) -> Result<(), Rejection> {
-        check_size(call.request.len(), self.message_bytes_max)?;
-        let (shared, bytes) = (&self.shared, call.request.len());
+    /// Queues calls in their order, and wakes the writer once: a door hands over what came together.
+    pub fn submit_all(&self, asked: impl IntoIterator<Item = Asked>) {
+        let (mut asked, submitted) = (asked.into_iter(), Instant::now());
+        let mut refused = Vec::new();
+        let open = self.shared.queue.push(|jobs| {
+            for one in asked.by_ref() {
+                let token = one.token;
+                match self.job(one, submitted) {
+                    Ok(job) => jobs.push(job),
+                    Err(rejection) => refused.push((token, rejection)),
+                }
+            }
+        });
+        if !open {
+            refused.extend(asked.map(|one| (one.token, self.shared.closed())));
+        }
+        if refused.is_empty() {
+            return;
+        }
+        let mut block = Vec::with_capacity(refused.len());
+        for (token, rejection) in refused {
+            self.count_refused(rejection.code);
+            block.push(Completion::new(token, Err(rejection)));
+        }
+        self.shared.sink.deliver(&mut block);
+    }
+
+    /// What the writer is handed, once there is room for it.
+    fn job(&self, asked: Asked, submitted: Instant) -> Result<Job, Rejection> {
+        let (shared, bytes) = (&self.shared, asked.request.len());
+        check_size(bytes, self.message_bytes_max)?;
         if shared.recovering.load(Ordering::Acquire) {
             let message = "the node reads its journal: nothing is taken before all is back";
             return Err(Rejection::new(Code::Recovering, message));
@@ -269,24 +319,18 @@ impl Node {
             shared.in_flight.give(1);
             return Err(busy(shared.in_flight_bytes.max(), "bytes of requests"));
         }
-        let submitted = Instant::now();
         // The caller's deadline is the wall's; from here on only the monotonic clock counts.
-        let left_us = u64::try_from(deadline.saturating_sub(wall())).unwrap_or(0);
-        let job = Job {
-            method: call.method,
-            tenant: call.tenant.into(),
-            caller: call.caller.into(),
-            request: call.request.to_vec(),
-            token,
+        let deadline = (asked.deadline != 0).then(|| {
+            let left_us = u64::try_from(asked.deadline.saturating_sub(wall())).unwrap_or(0);
+            submitted.checked_add(Duration::from_micros(left_us))
+        });
+        Ok(Job {
+            method: asked.method,
+            who: asked.who,
+            request: asked.request,
+            token: asked.token,
             submitted,
-            deadline: submitted
-                .checked_add(Duration::from_micros(left_us))
-                .filter(|_| deadline != 0),
-        };
-        shared.queue.push(job).map_err(|_| {
-            shared.in_flight.give(1);
-            shared.in_flight_bytes.give(bytes);
-            shared.closed()
+            deadline: deadline.flatten(),
         })
     }
 
@@ -294,13 +338,6 @@ impl Node {
     pub fn count_refused(&self, code: Code) {
         let mut refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
         *refused.entry(code).or_default() += 1;
-    }
-
-    fn refuse(&self, token: u64, rejection: Rejection) {
-        self.count_refused(rejection.code);
-        self.shared
-            .sink
-            .deliver(&mut vec![Completion::new(token, Err(rejection))]);
     }
 
     /// Takes no new tickets, or takes them again.

@@ -4,11 +4,12 @@
 //!
 //! ```
 //! let queue = csroute_node::queue::Queue::default();
-//! queue.push(1).unwrap();
+//! assert!(queue.push(|items| items.extend([1, 2])));
 //! let mut block = Vec::new();
 //! queue.take(&mut block, std::time::Duration::ZERO);
 //! queue.close();
-//! assert_eq!((block, queue.push(2)), (vec![1], Err(2)));
+//! assert_eq!(block, [1, 2]);
+//! assert!(!queue.push(|items| items.push(3)));
 //! ```
 
 use std::mem;
@@ -47,19 +48,19 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Appends; gives the item back when closed.
-    pub fn push(&self, item: T) -> Result<(), T> {
+    /// Appends what `add` appends, with one wake-up. False when closed: then `add` was not called.
+    pub fn push(&self, add: impl FnOnce(&mut Vec<T>)) -> bool {
         let mut inner = self.lock();
         if inner.closed {
-            return Err(item);
+            return false;
         }
-        inner.items.push(item);
-        let wake = mem::take(&mut inner.asleep);
+        add(&mut inner.items);
+        let wake = !inner.items.is_empty() && mem::take(&mut inner.asleep);
         drop(inner);
         if wake {
             self.pushed.notify_one();
         }
-        Ok(())
+        true
     }
 
     /// Swaps all that is queued into `block`, which must be empty; waits at most so long for something. True while
@@ -114,13 +115,13 @@ mod tests {
                 .map(|pusher| {
                     scope.spawn({
                         let queue = &queue;
-                        move || (0..ITEMS).try_for_each(|item| queue.push((pusher, item)))
+                        move || (0..ITEMS).all(|item| queue.push(|items| items.push((pusher, item))))
                     })
                 })
                 .collect();
             scope.spawn(|| {
                 for pusher in pushers {
-                    assert_eq!(pusher.join().ok(), Some(Ok(())));
+                    assert!(pusher.join().expect("it pushes"));
                 }
                 queue.close();
             });

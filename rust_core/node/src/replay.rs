@@ -1,7 +1,7 @@
 //! Replay: the node fed with the records of its journal comes to the same state, and raises the same events.
 
 use csroute_engine::{Micros, Rejection};
-use csroute_wire::{Method, Request, decode};
+use csroute_wire::{Method, Policies, Request, decode};
 
 use crate::core::NodeCore;
 use crate::record::Record;
@@ -19,14 +19,26 @@ impl NodeCore {
         tenant.used_at = tenant.used_at.max(record.now().unwrap_or(0));
         match *record {
             Record::Write {
-                now, method, request, ..
+                now,
+                method,
+                request,
+                caller,
+                ..
             } => {
                 let method =
                     Method::from_number(method).ok_or_else(|| unreadable("there is no method of this number"))?;
-                let Request::Write(write) = decode(method, request)? else {
-                    return Err(unreadable("its method writes nothing"));
-                };
-                tenant.replay(&write, now)?;
+                match decode(method, request)? {
+                    Request::Write(write) => {
+                        if method == Method::InstallPolicy {
+                            tenant.installs(request, caller, now)?;
+                        }
+                        let replayed = tenant.replay(&write, now);
+                        tenant.versions.unstage();
+                        replayed?;
+                    }
+                    Request::Policies(Policies::Wish(wish)) => tenant.regrant(&wish, caller, now)?,
+                    _ => return Err(unreadable("its method writes nothing")),
+                }
             }
             Record::Advance { until, timers_max, .. } => {
                 tenant.advance(until, timers_max)?;

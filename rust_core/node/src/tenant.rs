@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use csroute_engine::{Code, Engine, Event, Micros, Rejection, TicketState, WARM_MAX, limits};
-use csroute_wire::{Replies, Write};
+use csroute_engine::{
+    Answer, Code, Command, Engine, Event, EventKind, Micros, Rejection, TicketState, WARM_MAX, limits,
+};
+use csroute_wire::{Method, Replies, Write};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
@@ -12,6 +14,7 @@ use crate::core::Limits;
 use crate::feed::Feed;
 use crate::histogram::Histogram;
 use crate::parking::Place;
+use crate::versions::Versions;
 
 /// Counts of rejections, by code.
 pub type Rejections = BTreeMap<Code, u64>;
@@ -24,6 +27,10 @@ pub struct Tenant {
     /// No new tickets, by the tenant's own operator.
     pub(crate) draining: bool,
     pub(crate) used_at: Micros,
+    /// Policies as they followed each other.
+    pub(crate) versions: Versions,
+    /// Tickets that an install that goes on looks at next time: as many as a few ms last.
+    pub(crate) slice: u32,
     /// Scratch: raised, not yet in the feed.
     events: Vec<Event>,
     /// Parked Routes, by ticket.
@@ -42,6 +49,8 @@ impl Tenant {
             rejections: Rejections::new(),
             draining: false,
             used_at: 0,
+            versions: Versions::default(),
+            slice: 0,
             events: Vec::new(),
             waits: FxHashMap::default(),
             stirred: Vec::new(),
@@ -89,7 +98,12 @@ impl Tenant {
                 .command(item)
                 .and_then(|command| self.engine.apply(&command, &mut self.events));
             match &result {
-                Ok(answer) => (replayed, state) = (answer.replayed, answer.state),
+                Ok(answer) => {
+                    (replayed, state) = (answer.replayed, answer.state);
+                    if write.method() == Method::Reclassify {
+                        self.versions.moved(answer.reclassified);
+                    }
+                }
                 Err(rejection) => self.count(rejection),
             }
             // One look at the clock an item: the end of one decision is the start of the next.
@@ -116,12 +130,29 @@ impl Tenant {
                 self.engine.warm((item..write.len()).map(|item| write.ticket(item)));
             }
             // What was rejected then is rejected now, and changes nothing.
-            let _ = write
+            let result = write
                 .command(item)
                 .and_then(|command| self.engine.apply(&command, &mut self.events));
+            if let (Ok(answer), Method::Reclassify) = (result, write.method()) {
+                self.versions.moved(answer.reclassified);
+            }
             self.publish();
         }
         Ok(())
+    }
+
+    /// Fires the timers due.
+    pub(crate) fn begin(&mut self, now: Micros) -> Result<(), Rejection> {
+        let begun = self.engine.begin(now, &mut self.events);
+        self.publish();
+        begun
+    }
+
+    /// Applies one command of the node's own making, at a time that was begun.
+    pub(crate) fn one(&mut self, command: &Command<'_>) -> Result<Answer, Rejection> {
+        let done = self.engine.apply(command, &mut self.events);
+        self.publish();
+        done
     }
 
     /// Fires at most so many timers. True when none is left.
@@ -141,6 +172,9 @@ impl Tenant {
     /// Moves what was raised into the feed.
     fn publish(&mut self) {
         for event in self.events.drain(..) {
+            if let EventKind::PolicyInstalled { reclassified, .. } = event.kind {
+                self.versions.came(event.policy_version, event.at, reclassified);
+            }
             if !self.waits.is_empty() && self.waits.contains_key(&event.ticket) {
                 self.stirred.push(event.ticket.clone());
             }

@@ -49,6 +49,8 @@ pub struct Writer {
     delivered_at: Instant,
     ticked_at: Instant,
     end_to_end: Histogram,
+    /// An install still classifies tickets again.
+    sweeps: bool,
     /// With a journal.
     kept: Option<Kept>,
 }
@@ -79,6 +81,7 @@ impl Writer {
             delivered_at: now,
             ticked_at: now,
             end_to_end: Histogram::default(),
+            sweeps: false,
             kept: None,
         }
     }
@@ -139,6 +142,7 @@ impl Writer {
         while self.shared.queue.take(&mut jobs, wait) {
             self.core.draining = self.shared.draining.load(Ordering::Relaxed);
             self.fire()?;
+            self.sweep();
             self.block = mem::take(&mut jobs).into_iter();
             while let Some(job) = self.block.next() {
                 self.apply(&job);
@@ -147,9 +151,11 @@ impl Writer {
                     || self.delivered_at.elapsed() >= DELIVER_EVERY
                 {
                     self.deliver()?;
+                    self.sweep();
                 }
             }
-            wait = if self.deliver()? { Duration::ZERO } else { self.idle() };
+            let goes_on = self.deliver()? || self.sweeps;
+            wait = if goes_on { Duration::ZERO } else { self.idle() };
         }
         let now = self.now();
         self.core.finish(now);
@@ -185,6 +191,12 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// A slice of an install that goes on, between calls.
+    fn sweep(&mut self) {
+        let now = self.now();
+        self.sweeps = self.core.sweep(now);
     }
 
     fn now(&mut self) -> Micros {
@@ -225,12 +237,12 @@ impl Writer {
             let message = "the caller's deadline passed before the call was begun: nothing was done";
             return self
                 .core
-                .refuse(&job.tenant, asker, Rejection::new(Code::DeadlinePassed, message));
+                .refuse(&job.who.tenant, asker, Rejection::new(Code::DeadlinePassed, message));
         }
         let call = Call {
             method: job.method,
-            tenant: &job.tenant,
-            caller: &job.caller,
+            tenant: &job.who.tenant,
+            caller: &job.who.caller,
             request: &job.request,
         };
         self.current = Some((job.token, Some(job.submitted)));

@@ -5,10 +5,12 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::T0;
 use common::load::Load;
+use common::{Bench, SECOND, T0};
 use csroute_node::record::Record;
 use csroute_node::{Call, Limits, NodeCore};
+use csroute_wire::Method;
+use csroute_wire::pb::csroute::v1 as pb;
 use proptest::prelude::*;
 
 /// A node that keeps its records.
@@ -101,6 +103,33 @@ proptest! {
         });
         prop_assert_ne!(again.log.hash(), blocks.last().expect("blocks").1);
     }
+}
+
+/// Reads move the time on, and are not in the journal: whatever that changes is.
+#[test]
+fn an_owner_whom_a_read_forgets_is_forgotten_in_a_replay() {
+    let mut policy = common::policy();
+    for rule in &mut policy.layers[0].rules {
+        rule.effects = Some(pb::Effects {
+            affinity: Some(pb::AffinityTable {
+                owner_keep_ms: 600,
+                ..pb::AffinityTable::default()
+            }),
+            ..pb::Effects::default()
+        });
+    }
+    let mut bench = Bench::under(&policy, keeping());
+    bench.agent("ana", "desk", 10);
+    assert_eq!(
+        bench.route("t1", "gateway", "vip").state,
+        pb::TicketState::Active as i32
+    );
+    bench.now += 10 * SECOND;
+    bench.ok(Method::GetStats, &pb::GetStatsRequest::default());
+    let records: Vec<_> = bench.core.log.records().map(<[u8]>::to_vec).collect();
+    let mut again = NodeCore::new(Limits::default());
+    replay(&mut again, &records);
+    assert_eq!(state_hashes(&again), state_hashes(&bench.core));
 }
 
 /// The load is worth its name.

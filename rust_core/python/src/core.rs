@@ -89,7 +89,7 @@ impl Core {
     }
 
     fn snapshot<'py>(&mut self, py: Python<'py>, tenant: &str) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &tenant!(self, py, tenant, 0).engine().snapshot()))
+        Ok(PyBytes::new(py, &tenant!(self, py, tenant, 0).snapshot()))
     }
 
     fn restore(&mut self, py: Python<'_>, tenant: &str, snapshot: &[u8]) -> PyResult<()> {

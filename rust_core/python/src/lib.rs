@@ -6,6 +6,7 @@
 mod core;
 mod door;
 mod journal;
+mod load;
 mod node;
 mod rejected;
 mod sim;
@@ -45,6 +46,8 @@ fn _csroute(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(journal::journal_repair, module)?)?;
     module.add_function(wrap_pyfunction!(journal::journal_backup, module)?)?;
     module.add_class::<sim::Simulation>()?;
+    module.add_class::<load::LoadGenerator>()?;
+    module.add_function(wrap_pyfunction!(load::histograms_merged, module)?)?;
     module.add("Rejected", rejected::class(module.py())?)?;
     module.add_function(wrap_pyfunction!(methods, module)?)?;
     module.add_function(wrap_pyfunction!(codes, module)?)

@@ -77,7 +77,8 @@ impl Node {
         watchers_max = 4096, attributes_drop = Vec::new(), attributes_hash = Vec::new(), attributes_hash_key = Vec::new(),
         data_dir = None, durability = "fsync", durability_interval_ms = 100, resume_grace_ms = 30_000,
         segment_bytes = 268_435_456, disk_reserve_bytes = 67_108_864, pending_bytes_max = 67_108_864,
-        snapshot_every_s = 600, snapshot_bytes = 1_073_741_824, snapshot_at_stop = true, snapshots_kept = 3, history_s = 0
+        snapshot_every_s = 600, snapshot_bytes = 1_073_741_824, snapshot_at_stop = true, snapshots_kept = 3, history_s = 0,
+        versions_kept = 0
     ))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // they are named in Python
     fn new(
@@ -101,6 +102,7 @@ impl Node {
         snapshot_at_stop: bool,
         snapshots_kept: usize,
         history_s: u64,
+        versions_kept: u32,
     ) -> PyResult<Self> {
         let ready = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
         let outbox = Arc::new(Outbox {
@@ -113,6 +115,7 @@ impl Node {
             message_bytes_max,
             watchers_max,
             in_flight_max,
+            versions_kept,
             ..Limits::default()
         };
         let dropped = attributes_drop.into_iter().map(|name| (name, Treatment::Drop));

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use csroute_engine::limits::{BATCH_MAX, LATER_MAX};
+use csroute_engine::command::CanaryTerms;
+use csroute_engine::limits::{BATCH_MAX, CANARY_SHARE_MILLI_MAX, LATER_MAX};
 use csroute_engine::policy::{Later, PolicySpec};
 use csroute_engine::{Code, Command, Event, Rejection};
 use smol_str::SmolStr;
@@ -16,7 +17,8 @@ use crate::ask;
 use crate::check::{self, Check, within};
 use crate::item::{self, Item, Lists};
 use crate::message::{self, AgentAction, Named, Pair};
-use crate::policy::supported;
+use crate::policies::{self, Policies};
+use crate::policy::readable;
 use crate::proto::{Field, Message, Read, Reader, Value};
 use crate::query::Query;
 
@@ -35,6 +37,8 @@ pub enum Request<'a> {
         /// Take none.
         on: bool,
     },
+    /// Versions of policies: the node's own too.
+    Policies(Policies),
     /// A new watcher.
     WatchOpen(Watch),
     /// What a watcher's handle waits for.
@@ -76,6 +80,12 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
         Method::EndWrapUp => Request::Write(one(method, bytes, |m, _| item::end_wrap_up(m))?),
         Method::Assign => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::assign(m))?),
         Method::Move => Request::Write(one(method, bytes, |m: &Pair<'_>, _| item::move_to(m))?),
+        Method::PolicyCanary => Request::Write(one(method, bytes, |m, _| canary(m))?),
+        Method::PolicyStopCanary => {
+            let reclassify = flag(bytes)?;
+            Request::Write(Write::of(method, Item::Plain(Command::StopCanary { reclassify })))
+        }
+        Method::Tune => Request::Write(one(method, bytes, |m, _| item::tune(m))?),
         Method::InstallPolicy => Request::Write(one(method, bytes, |m: &message::Install<'_>, _| {
             Ok(Item::Plain(Command::InstallPolicy {
                 policy: Arc::new(install(m)?),
@@ -83,12 +93,32 @@ pub fn decode(method: Method, bytes: &[u8]) -> Result<Request<'_>, Rejection> {
             }))
         })?),
 
+        Method::PolicySetTable => Request::Write(set_table(bytes)?),
+        Method::Reclassify => Request::Write(reclassify(bytes)?),
+
         Method::GetTicket => Request::Read(Query::ticket(check::id("id", Named::read(bytes)?.id)?)),
         Method::Explain => Request::Read(Query::explain(check::id("ticket", Named::read(bytes)?.id)?)),
+        Method::ExplainQueue => Request::Read(Query::queue(check::name("queue", Named::read(bytes)?.id)?)),
+        Method::GetLive => {
+            nothing(bytes)?;
+            Request::Read(Query::live())
+        }
+        Method::PolicyGetCanary => {
+            nothing(bytes)?;
+            Request::Read(Query::canary())
+        }
         Method::GetStats => Request::Read(Query::stats(flag(bytes)?)),
         Method::ListTickets => Request::Read(ask::list_tickets(&Message::read(bytes)?)?),
         Method::ListAgents => Request::Read(ask::list_agents(&Message::read(bytes)?)?),
         Method::GetPositions => Request::Read(ask::positions(bytes)?),
+
+        Method::PolicyApply
+        | Method::PolicyList
+        | Method::PolicyGet
+        | Method::PolicyDiff
+        | Method::PolicyScene
+        | Method::PolicyRollback
+        | Method::PolicyOverride => Request::Policies(policies::policies(method, bytes)?),
 
         Method::Drain => Request::Drain { on: flag(bytes)? },
         Method::WatchOpen => Request::WatchOpen(ask::watch(&Message::read(bytes)?)?),
@@ -135,6 +165,13 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// A request of one item.
+    fn of(method: Method, item: Item<'a>) -> Self {
+        let mut write = Self::new(method);
+        write.entries.push(Entry { item: Ok(item), tag: 0 });
+        write
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.method
@@ -178,6 +215,14 @@ impl<'a> Write<'a> {
         match self.entries.first().map(|entry| &entry.item) {
             Some(Ok(Item::Plain(Command::InstallPolicy { policy, .. }))) => policy.version,
             _ => 0,
+        }
+    }
+
+    /// The table that is filled.
+    pub(crate) fn table(&self) -> &str {
+        match self.entries.first().map(|entry| &entry.item) {
+            Some(Ok(Item::Plain(Command::SetTable { facts, .. }))) => &facts.table,
+            _ => "",
         }
     }
 
@@ -302,6 +347,27 @@ fn work_open(bytes: &[u8]) -> Check<&str> {
     check::id("session", session)
 }
 
+fn reclassify(bytes: &[u8]) -> Check<Write<'_>> {
+    let mut tickets_max = 0_u32;
+    for field in Reader::new(bytes) {
+        if let (1, value) = field? {
+            tickets_max.merge(value)?;
+        }
+    }
+    let mut write = Write::new(Method::Reclassify);
+    let item = Ok(Item::Plain(Command::Reclassify { tickets_max }));
+    write.entries.push(Entry { item, tag: 0 });
+    Ok(write)
+}
+
+fn set_table(bytes: &[u8]) -> Check<Write<'_>> {
+    let command = policies::set_table(bytes)?;
+    let mut write = Write::new(Method::PolicySetTable);
+    let item = Ok(Item::Plain(command));
+    write.entries.push(Entry { item, tag: 0 });
+    Ok(write)
+}
+
 /// A message whose one field is a switch.
 fn flag(bytes: &[u8]) -> Check<bool> {
     let mut on = false;
@@ -311,6 +377,32 @@ fn flag(bytes: &[u8]) -> Check<bool> {
         }
     }
     Ok(on)
+}
+
+/// A canary's beginning.
+fn canary<'a>(message: &message::Canary<'a>) -> Check<Item<'a>> {
+    check::there("policy", !message.policy.is_empty())?;
+    let spec = readable(message.policy)?;
+    let or = |field: &str, value: u32, default: u32, range| match value {
+        0 => Ok(default),
+        value => check::range(field, value, range),
+    };
+    let terms = CanaryTerms {
+        share_milli: or("share_milli", message.share_milli, 100, 1..=CANARY_SHARE_MILLI_MAX)?,
+        margin_milli: check::range("margin_milli", message.margin_milli.unwrap_or(20), 0..=1000)?,
+        error_milli: or("error_milli", message.error_milli, 10, 1..=500)?,
+        tickets_min: or("tickets_min", message.tickets_min, 100, 10..=1_000_000)?,
+    };
+    let policy = Arc::new(spec);
+    Ok(Item::Plain(Command::StartCanary { policy, terms }))
+}
+
+/// A message without fields.
+fn nothing(bytes: &[u8]) -> Check<()> {
+    for field in Reader::new(bytes) {
+        field?;
+    }
+    Ok(())
 }
 
 fn handle(bytes: &[u8]) -> Check<u64> {
@@ -344,12 +436,8 @@ impl Watch {
 
 /// A policy to install, and those that follow it.
 fn install(message: &message::Install<'_>) -> Check<PolicySpec> {
-    let read = |bytes: &[u8]| {
-        let spec = crate::policy(bytes).map_err(|no| within("policy", no))?;
-        supported(&spec).map_err(|no| within("policy", no))?;
-        Ok(spec)
-    };
-    let mut spec = read(message.policy)?;
+    let mut spec = readable(message.policy)?;
+    spec.slice = message.slice;
     let mut before = 0;
     check::at_most("later", message.later.more, LATER_MAX)?;
     for (place, later) in message.later.items.iter().enumerate() {
@@ -361,7 +449,7 @@ fn install(message: &message::Install<'_>) -> Check<PolicySpec> {
         before = later.at_us;
         spec.later.push(Later {
             at: later.at_us,
-            policy: read(later.policy).map_err(|no| within(&field, no))?,
+            policy: readable(later.policy).map_err(|no| within(&field, no))?,
             reclassify: later.reclassify,
         });
     }

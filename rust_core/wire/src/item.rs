@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use csroute_engine::command::{AgentSpec, Attribute, Presence, SkillLevel, Submit, TransferTo};
+use csroute_engine::command::{AgentSpec, Attribute, Presence, RuleTuning, SkillLevel, Submit, TransferTo};
 use csroute_engine::limits::{
     CHANNELS_MAX, CONTEXT_BYTES_MAX, EXCLUDED_MAX, GROUPS_MAX, ID_BYTES_MAX, REASON_BYTES_MAX, TICKET_ATTRIBUTES_MAX,
-    UNITS_MAX, VALUE_BYTES_MAX,
+    TUNED_MAX, UNITS_MAX, VALUE_BYTES_MAX,
 };
 use csroute_engine::{Code, Command, Rejection};
 
@@ -16,6 +16,8 @@ use crate::proto::Repeated;
 const CONFIDENCE_CERTAIN: u32 = 1000;
 const CAPACITY_DEFAULT: u32 = 100;
 const LEASE_MS_DEFAULT: u32 = 30_000;
+const LAPSE_MS_DEFAULT: u32 = 10_000;
+const LAPSE_MS: RangeInclusive<u32> = 100..=3_600_000;
 const LEASE_MS: RangeInclusive<u32> = 1000..=3_600_000;
 
 /// The lists of all items of a request, one after another: no item has memory of its own.
@@ -298,6 +300,31 @@ pub(crate) fn renew_lease<'a>(message: &message::Named<'a>) -> Check<Item<'a>> {
 pub(crate) fn close_session<'a>(message: &message::Named<'a>) -> Check<Item<'a>> {
     Ok(Item::Plain(Command::CloseSession {
         session: id("session", message.id)?,
+    }))
+}
+
+pub(crate) fn tune<'a>(message: &message::Tune<'a>) -> Check<Item<'a>> {
+    at_most("rules", message.rules.more, TUNED_MAX)?;
+    let mut rules = Vec::with_capacity(message.rules.items.len());
+    each("rules", &message.rules.items, |rule| {
+        rules.push(RuleTuning {
+            layer: name("layer", rule.layer)?.into(),
+            rule: name("rule", rule.rule)?.into(),
+            head_start: rule.head_start_ms,
+            slope_milli: rule.slope_milli,
+            fit_milli: rule.fit_milli,
+        });
+        Ok(())
+    })?;
+    let lapse_ms = if message.lapse_ms == 0 {
+        LAPSE_MS_DEFAULT
+    } else {
+        range("lapse_ms", message.lapse_ms, LAPSE_MS)?
+    };
+    Ok(Item::Plain(Command::Tune {
+        rules: rules.into(),
+        lapse: lapse_ms.into(),
+        policy_version: message.policy_version,
     }))
 }
 

@@ -3,7 +3,7 @@
 
 use csroute_engine::limits::{
     AGENT_SKILLS_MAX, CHANNELS_MAX, EXCLUDED_MAX, GROUP_SKILLS_MAX, GROUPS_MAX, LATER_MAX, TICKET_ATTRIBUTES_MAX,
-    TICKET_SKILLS_MAX,
+    TICKET_SKILLS_MAX, TUNED_MAX,
 };
 
 use crate::proto::{Field, Message, Numbers, Read, Reader, Repeated, Value};
@@ -79,7 +79,22 @@ messages! {
     AnyOf { 1 skills: Repeated<SkillLevel<'a>, GROUP_SKILLS_MAX>, }
     Requirement { 1 needs: Repeated<AnyOf<'a>, GROUPS_MAX>, 2 none_of: Repeated<SkillLevel<'a>, GROUP_SKILLS_MAX>, }
     Later { 1 at_us: i64, 2 policy: &'a [u8], 3 reclassify: bool, }
-    Install { 1 policy: &'a [u8], 2 reclassify: bool, 3 later: Repeated<Later<'a>, LATER_MAX>, }
+    Install { 1 policy: &'a [u8], 2 reclassify: bool, 3 later: Repeated<Later<'a>, LATER_MAX>, 4 slice: u32, }
+    RuleTuning {
+        1 layer: &'a str,
+        2 rule: &'a str,
+        3 head_start_ms: Option<i64>,
+        4 slope_milli: Option<u32>,
+        5 fit_milli: Option<u32>,
+    }
+    Tune { 1 rules: Repeated<RuleTuning<'a>, TUNED_MAX>, 2 lapse_ms: u32, 3 policy_version: u64, }
+    Canary {
+        1 policy: &'a [u8],
+        2 share_milli: u32,
+        3 margin_milli: Option<u32>,
+        4 error_milli: u32,
+        5 tickets_min: u32,
+    }
     ListTickets {
         1 states: Numbers<FILTER_MAX>,
         2 queue: &'a str,

@@ -44,6 +44,8 @@ pub enum Effect {
     Read,
     /// The node's own affair: drain, watch, work.
     Node,
+    /// The node's own: versions of policies.
+    Policy,
     /// A door makes it from others; `decode` says `UNKNOWN_METHOD`.
     Door,
 }
@@ -97,6 +99,7 @@ methods! {
     GetPositions = 10, "/csroute.v1.RoutingService/GetPositions", Unary, Read;
     Explain = 11, "/csroute.v1.RoutingService/Explain", Unary, Read;
     Watch = 12, "/csroute.v1.RoutingService/Watch", Watch, Door;
+    ExplainQueue = 13, "/csroute.v1.RoutingService/ExplainQueue", Unary, Read;
 
     UpsertAgents = 101, "/csroute.v1.AgentService/UpsertAgents", Unary, Write;
     RemoveAgents = 102, "/csroute.v1.AgentService/RemoveAgents", Unary, Write;
@@ -121,6 +124,20 @@ methods! {
     Move = 202, "/csroute.v1.AdminService/Move", Unary, Write;
     GetStats = 203, "/csroute.v1.AdminService/GetStats", Unary, Read;
     Drain = 204, "/csroute.v1.AdminService/Drain", Unary, Node;
+    GetLive = 205, "/csroute.v1.AdminService/GetLive", Unary, Read;
+    Tune = 206, "/csroute.v1.AdminService/Tune", Unary, Write;
+
+    PolicyApply = 301, "/csroute.v1.PolicyService/Apply", Unary, Policy;
+    PolicyList = 302, "/csroute.v1.PolicyService/List", Unary, Policy;
+    PolicyGet = 303, "/csroute.v1.PolicyService/Get", Unary, Policy;
+    PolicyDiff = 304, "/csroute.v1.PolicyService/Diff", Unary, Policy;
+    PolicyScene = 305, "/csroute.v1.PolicyService/ActivateScene", Unary, Policy;
+    PolicyRollback = 306, "/csroute.v1.PolicyService/Rollback", Unary, Policy;
+    PolicyOverride = 307, "/csroute.v1.PolicyService/Override", Unary, Policy;
+    PolicySetTable = 308, "/csroute.v1.PolicyService/SetTable", Unary, Write;
+    PolicyCanary = 311, "/csroute.v1.PolicyService/Canary", Unary, Write;
+    PolicyGetCanary = 312, "/csroute.v1.PolicyService/GetCanary", Unary, Read;
+    PolicyStopCanary = 313, "/csroute.v1.PolicyService/StopCanary", Unary, Write;
 
     /// `InstallPolicyRequest` → `InstallPolicyReply`.
     InstallPolicy = 1000, "internal/InstallPolicy", Internal, Write;
@@ -138,6 +155,8 @@ methods! {
     WorkNext = 1006, "internal/WorkNext", Internal, Node;
     /// Handle → nothing.
     WorkClose = 1007, "internal/WorkClose", Internal, Node;
+    /// `ReclassifyRequest` → `ReclassifyReply`.
+    Reclassify = 1008, "internal/Reclassify", Internal, Write;
 }
 
 impl Method {

@@ -9,20 +9,20 @@ use std::ops::RangeInclusive;
 
 use csroute_engine::limits::{
     BOOST_MS_MAX, CHANNELS_MAX, CLASS_STEPS_MAX, CLOCKS_MAX, CONDITION_DEPTH_MAX, CONTEXT_BYTES_MAX, DURATION_MS_MAX,
-    GROUP_SKILLS_MAX, GROUPS_MAX, HEAD_START_MS_MAX, LAYERS_MAX, NAME_BYTES_MAX, OFFER_TTL_MS_MAX,
+    GROUP_SKILLS_MAX, GROUPS_MAX, HEAD_START_MS_MAX, LATER_MAX, LAYERS_MAX, NAME_BYTES_MAX, OFFER_TTL_MS_MAX,
     POLICY_ATTRIBUTES_MAX, RULES_MAX, SLOPE_MILLI_MAX, UNITS_MAX, VALUE_BYTES_MAX, WARNINGS_MAX,
 };
 use csroute_engine::policy::{
     AffinitySpec, AgentOrder, AttributeSpec, CapSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects,
-    FamilySpec, FitSpec, HourTableSpec, LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec, PolicyLimits,
-    PolicySpec, QueueCondition, ReserveSpec, RuleSpec, StepMoment, StepSpec,
+    FamilySpec, FitSpec, HourTableSpec, Later, LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec,
+    PolicyLimits, PolicySpec, QueueCondition, ReserveSpec, RuleSpec, StepMoment, StepSpec,
 };
 use csroute_engine::{Code, Millis, Rejection};
 use prost::Message;
-use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 
 use crate::check::{self, Check, within};
+use crate::making::version_of;
 use crate::pb::csroute::v1 as pb;
 use crate::scenes;
 
@@ -66,11 +66,7 @@ pub fn policy(bytes: &[u8]) -> Result<PolicySpec, Rejection> {
             code: Code::PolicyInvalid,
             ..no
         })?;
-    let hash = Sha256::digest(bytes);
-    spec.version = hash
-        .iter()
-        .take(8)
-        .fold(0, |version, &byte| version << 8 | u64::from(byte));
+    spec.version = version_of(bytes);
     Ok(spec)
 }
 
@@ -142,6 +138,7 @@ fn whole(tables: &pb::CompiledPolicy) -> Check<PolicySpec> {
         caps: list("caps", &tables.caps, CAPS_MAX, cap)?,
         unpausable: unpausable.map(|clock| SmolStr::new(&clock.name)).collect(),
         later: vec![],
+        slice: 0,
     })
 }
 
@@ -470,15 +467,22 @@ fn limits(table: &pb::LimitsTable) -> Check<PolicyLimits> {
     })
 }
 
-/// Whether the engine can do what a policy says: nothing is silently left out.
-pub(crate) fn supported(spec: &PolicySpec) -> Check<()> {
-    let asked: [(&str, bool); 2] = [("tables", !spec.tables.is_empty()), ("caps", !spec.caps.is_empty())];
-    match asked.into_iter().find(|&(_, there)| there) {
-        None => Ok(()),
-        Some((field, _)) => Err(Rejection::about(
-            Code::PolicyUnsupported,
-            field,
-            "this engine cannot do it yet: leave it out",
-        )),
+/// A compiled policy as a request's field.
+pub(crate) fn readable(bytes: &[u8]) -> Check<PolicySpec> {
+    policy(bytes).map_err(|no| within("policy", no))
+}
+
+/// A policy to install, and those that follow it by themselves: each with its time, and whether waiting tickets are
+/// classified again.
+pub fn install(bytes: &[u8], later: &[(i64, &[u8], bool)]) -> Result<PolicySpec, Rejection> {
+    let mut spec = readable(bytes)?;
+    check::at_most("later", later.len() > LATER_MAX, LATER_MAX)?;
+    for &(at, bytes, reclassify) in later {
+        spec.later.push(Later {
+            at,
+            policy: readable(bytes)?,
+            reclassify,
+        });
     }
+    Ok(spec)
 }

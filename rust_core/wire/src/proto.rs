@@ -208,6 +208,7 @@ scalars! {
     u64: Value::Varint(value) => value;
     i64: Value::Varint(value) => value as i64;
     Option<u32>: Value::Varint(value) => Some(value as u32);
+    Option<i64>: Value::Varint(value) => Some(value as i64);
     &'a [u8]: Value::Delimited(reader) => reader.bytes;
     &'a str: Value::Delimited(reader) => std::str::from_utf8(reader.bytes).map_err(|_| UTF8)?;
 }

@@ -13,11 +13,16 @@
 
 use csroute_engine::command::{Presence, TicketState};
 use csroute_engine::limits::POSITIONS_MAX;
+use csroute_engine::live::Live;
+use csroute_engine::survey::Survey;
 use csroute_engine::view::{AgentFilter, TicketFilter};
-use csroute_engine::{Code, Engine, Rejection};
+use csroute_engine::{Candidate, Code, Engine, Rejection};
+use prost::Message as _;
 use smol_str::SmolStr;
 
+use crate::pb::csroute::v1 as pb;
 use crate::proto::{Field, Put, Reader};
+use crate::survey::{put_canary, put_live, put_queue};
 use crate::view::{put_agent, put_explain, put_position, put_stats, put_ticket};
 
 /// The engine looks at so many tickets for one that it lists.
@@ -39,6 +44,9 @@ pub struct Query {
 enum Ask {
     Ticket(SmolStr),
     Explain(SmolStr),
+    Queue(Option<Survey>),
+    Live(Live),
+    Canary,
     Stats {
         with_state_hash: bool,
     },
@@ -67,6 +75,11 @@ enum Ask {
     },
     Opening {
         session: SmolStr,
+        after: u64,
+    },
+    Preview {
+        candidate: Box<Candidate>,
+        reply: Box<pb::InstallReply>,
         after: u64,
     },
 }
@@ -117,6 +130,18 @@ impl Query {
 
     pub(crate) fn explain(id: &str) -> Self {
         Self::new(Ask::Explain(id.into()))
+    }
+
+    pub(crate) fn queue(queue: &str) -> Self {
+        Self::new(Ask::Queue(Some(Survey::new(queue))))
+    }
+
+    pub(crate) fn live() -> Self {
+        Self::new(Ask::Live(Live::default()))
+    }
+
+    pub(crate) fn canary() -> Self {
+        Self::new(Ask::Canary)
     }
 
     pub(crate) fn stats(with_state_hash: bool) -> Self {
@@ -171,6 +196,15 @@ impl Query {
         })
     }
 
+    /// What a policy would change: the rest of an `InstallReply`.
+    pub fn preview(candidate: Candidate, reply: pb::InstallReply) -> Self {
+        Self::new(Ask::Preview {
+            candidate: Box::new(candidate),
+            reply: Box::new(reply),
+            after: 0,
+        })
+    }
+
     /// Looks at about `looks_max` tickets or agents at most. True when the answer is whole.
     pub fn step(&mut self, engine: &Engine, looks_max: usize) -> Result<bool, Rejection> {
         let begins = self.sequence.is_none();
@@ -184,6 +218,29 @@ impl Query {
             }
             Ask::Explain(id) => {
                 put_explain(out, &engine.explain(id).ok_or_else(|| unknown(id))?);
+                Ok(true)
+            }
+            Ask::Queue(under_way) => {
+                let Some(survey) = under_way else { return Ok(true) };
+                if begins && !engine.knows_queue(survey.queue()) {
+                    let message = "the policy has no such queue: queues are the rules of its first layer";
+                    return Err(Rejection::about(Code::QueueUnknown, survey.queue(), message));
+                }
+                let whole = engine.survey(survey, looks);
+                if whole && let Some(survey) = under_way.take() {
+                    put_queue(out, &engine.surveyed(survey), sequence);
+                }
+                Ok(whole)
+            }
+            Ask::Live(live) => {
+                let whole = engine.gather(live, looks);
+                if whole {
+                    put_live(out, live, engine, sequence);
+                }
+                Ok(whole)
+            }
+            Ask::Canary => {
+                put_canary(out, engine);
                 Ok(true)
             }
             Ask::Stats { with_state_hash } => {
@@ -261,6 +318,20 @@ impl Query {
                 let next = put_held(out, engine, session, *after, looks);
                 *after = next.unwrap_or(*after);
                 Ok(next.is_none())
+            }
+            Ask::Preview {
+                candidate,
+                reply,
+                after,
+            } => {
+                if let Some(next) = engine.preview(candidate, *after, looks) {
+                    *after = next;
+                    return Ok(false);
+                }
+                (reply.waiting, reply.changed, reply.unfit) = (candidate.waiting, candidate.changed, candidate.unfit);
+                reply.sequence = sequence;
+                out.extend_from_slice(&reply.encode_to_vec());
+                Ok(true)
             }
         }
     }

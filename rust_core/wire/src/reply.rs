@@ -25,6 +25,8 @@ enum Shape {
     /// `ActionResult`s in this field.
     Actions(u32),
     Install,
+    Reclassify,
+    Table,
 }
 
 /// A guess at a result's length, so that a batch's reply seldom moves.
@@ -40,6 +42,8 @@ impl Replies {
             Method::UpsertAgents | Method::RemoveAgents | Method::Act => Shape::Actions(1),
             Method::WorkAct => Shape::Actions(2),
             Method::InstallPolicy => Shape::Install,
+            Method::Reclassify => Shape::Reclassify,
+            Method::PolicySetTable => Shape::Table,
             _ => Shape::Action,
         };
         Self {
@@ -80,6 +84,17 @@ impl Replies {
                 out.put_fixed64(1, write.policy_version());
                 out.put_u64(2, answer.reclassified);
                 out.put_u64(3, engine.sequence());
+            }
+            (Shape::Reclassify, Ok(answer)) => {
+                out.put_u64(1, answer.reclassified);
+                out.put_u64(2, engine.sweep_left());
+            }
+            (Shape::Table, Ok(answer)) => {
+                out.put_u64(1, engine.table_keys(write.table()) as u64);
+                out.put_bool(2, answer.replayed);
+                out.put_u64(3, answer.reclassified);
+                out.put_u64(4, engine.sweep_left());
+                out.put_u64(5, engine.sequence());
             }
             (_, Err(no)) => self.refused = Some(no),
         }

@@ -42,6 +42,23 @@ const FIELDS: &[(&str, Replace)] = &[
     ("waiting_max", |now, new| now.waiting_max = new.waiting_max),
 ];
 
+/// A rule's effects, by the places of layer and rule; or the defaults.
+pub(crate) fn effects_of(tables: &mut pb::CompiledPolicy, place: Option<(usize, usize)>) -> &mut pb::Effects {
+    match place {
+        Some((layer, rule)) => tables.layers[layer].rules[rule].effects.get_or_insert_default(),
+        None => tables.defaults.get_or_insert_default(),
+    }
+}
+
+/// These fields of some effects, alone.
+pub(crate) fn only(effects: &pb::Effects, fields: &[&str]) -> pb::Effects {
+    let mut found = pb::Effects::default();
+    for (_, replace) in FIELDS.iter().filter(|(name, _)| fields.contains(name)) {
+        replace(&mut found, effects);
+    }
+    found
+}
+
 /// The tables with their active scenes made, and without scenes or dormant rules.
 pub(crate) fn switched(mut tables: pb::CompiledPolicy) -> Check<pb::CompiledPolicy> {
     let scenes = std::mem::take(&mut tables.scenes);

@@ -49,7 +49,9 @@ pub const fn grpc_code(code: Code) -> i32 {
         | Code::QueueUnknown
         | Code::ClockUnknown
         | Code::ChannelUnknown
-        | Code::MomentUnknown => grpc::NOT_FOUND,
+        | Code::MomentUnknown
+        | Code::VersionUnknown
+        | Code::SceneUnknown => grpc::NOT_FOUND,
         Code::Conflict => grpc::ALREADY_EXISTS,
         Code::WrongState
         | Code::Stale
@@ -69,7 +71,7 @@ pub const fn grpc_code(code: Code) -> i32 {
         Code::Draining | Code::Recovering | Code::JournalFailed => grpc::UNAVAILABLE,
         Code::SequenceGone => grpc::OUT_OF_RANGE,
         Code::DeadlinePassed => grpc::DEADLINE_EXCEEDED,
-        Code::WatcherSlow => grpc::ABORTED,
+        Code::WatcherSlow | Code::PolicyConflict => grpc::ABORTED,
         Code::Unauthenticated => grpc::UNAUTHENTICATED,
         Code::Forbidden => grpc::PERMISSION_DENIED,
         Code::Internal => grpc::INTERNAL,

@@ -25,6 +25,12 @@ fn by_prost(method: Method, bytes: &[u8]) -> Result<Vec<u8>, prost::DecodeError>
         Method::ListTickets => again::<pb::ListTicketsRequest>(bytes),
         Method::GetPositions => again::<pb::GetPositionsRequest>(bytes),
         Method::Explain => again::<pb::ExplainRequest>(bytes),
+        Method::ExplainQueue => again::<pb::ExplainQueueRequest>(bytes),
+        Method::GetLive => again::<pb::GetLiveRequest>(bytes),
+        Method::Tune => again::<pb::TuneRequest>(bytes),
+        Method::PolicyCanary => again::<pb::CanaryRequest>(bytes),
+        Method::PolicyStopCanary => again::<pb::StopCanaryRequest>(bytes),
+        Method::PolicyGetCanary => again::<pb::GetCanaryRequest>(bytes),
         Method::UpsertAgents => again::<pb::UpsertAgentsRequest>(bytes),
         Method::RemoveAgents => again::<pb::RemoveAgentsRequest>(bytes),
         Method::ListAgents => again::<pb::ListAgentsRequest>(bytes),
@@ -47,6 +53,15 @@ fn by_prost(method: Method, bytes: &[u8]) -> Result<Vec<u8>, prost::DecodeError>
         Method::GetStats => again::<pb::GetStatsRequest>(bytes),
         Method::Drain => again::<pb::DrainRequest>(bytes),
         Method::InstallPolicy => again::<pb::InstallPolicyRequest>(bytes),
+        Method::PolicyApply => again::<pb::ApplyRequest>(bytes),
+        Method::PolicyList => again::<pb::ListVersionsRequest>(bytes),
+        Method::PolicyGet => again::<pb::GetVersionRequest>(bytes),
+        Method::PolicyDiff => again::<pb::DiffRequest>(bytes),
+        Method::PolicyScene => again::<pb::ActivateSceneRequest>(bytes),
+        Method::PolicyRollback => again::<pb::RollbackRequest>(bytes),
+        Method::PolicyOverride => again::<pb::OverrideRequest>(bytes),
+        Method::PolicySetTable => again::<pb::SetTableRequest>(bytes),
+        Method::Reclassify => again::<pb::ReclassifyRequest>(bytes),
         Method::WatchOpen => again::<pb::WatchRequest>(bytes),
         Method::WorkOpen | Method::WorkAct => again::<pb::WorkRequest>(bytes),
         Method::RouteStream | Method::Watch | Method::Work => Ok(Vec::new()),
@@ -245,6 +260,7 @@ fn the_table_of_methods_is_whole() {
             Effect::Door => assert_eq!(decoded.unwrap_err().code, Code::UnknownMethod),
             Effect::Read => assert!(matches!(decoded, Ok(Request::Read(_)) | Err(_))),
             Effect::Write => assert!(matches!(decoded, Ok(Request::Write(_)) | Err(_))),
+            Effect::Policy => assert!(matches!(decoded, Ok(Request::Policies(_)) | Err(_))),
             Effect::Node => assert!(!matches!(decoded, Ok(Request::Write(_) | Request::Read(_)))),
         }
     }
@@ -255,7 +271,7 @@ fn the_table_of_methods_is_whole() {
 fn the_paths_are_those_of_the_protos() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protos/csroute/v1");
     let mut declared = Vec::new();
-    for service in ["RoutingService", "AgentService", "AdminService"] {
+    for service in ["RoutingService", "AgentService", "AdminService", "PolicyService"] {
         let file = service.replace("Service", "_service.proto").to_lowercase();
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let names = text

@@ -166,6 +166,12 @@ fn each_bad_request_to_route_or_read_names_its_field() {
         Resume: ResumeRequest { id: long(129) } => FieldTooLong, "id";
         GetTicket: GetTicketRequest {} => FieldMissing, "id";
         Explain: ExplainRequest {} => FieldMissing, "ticket";
+        ExplainQueue: ExplainQueueRequest {} => FieldMissing, "queue";
+        ExplainQueue: ExplainQueueRequest { queue: long(65) } => FieldTooLong, "queue";
+        PolicyCanary: CanaryRequest {} => FieldMissing, "policy";
+        Tune: TuneRequest { lapse_ms: 99_u32 } => OutOfRange, "lapse_ms";
+        Tune: TuneRequest { rules: [pb::RuleTuning::default()] } => FieldMissing, "rules[0].layer";
+        Tune: TuneRequest { rules: vec![pb::RuleTuning::default(); 257] } => TooMany, "rules";
         ListTickets: ListTicketsRequest { page_size: 1001_u32 } => OutOfRange, "page_size";
         ListTickets: ListTicketsRequest { page_token: "page 2" } => UnknownValue, "page_token";
         ListTickets: ListTicketsRequest { states: [1, 10] } => UnknownValue, "states[1]";
@@ -235,6 +241,23 @@ fn each_bad_request_of_an_agents_side_names_its_field() {
         InstallPolicy: InstallPolicyRequest { policy: sound(), later: vec![later(5, sound()), later(5, sound())] } => OutOfRange, "later[1].at_us";
         InstallPolicy: InstallPolicyRequest { policy: sound(), later: vec![later(5, vec![])] } => PolicyInvalid, "later[0].policy.format";
         InstallPolicy: InstallPolicyRequest { policy: sound(), later: (1..10).map(|at| later(at, sound())).collect::<Vec<_>>() } => TooMany, "later";
+        PolicyApply: ApplyRequest {} => FieldMissing, "policy";
+        PolicyApply: ApplyRequest { policy: sound(), label: "x".repeat(129) } => FieldTooLong, "label";
+        PolicyApply: ApplyRequest { policy: sound(), why: "x".repeat(1025) } => FieldTooLong, "why";
+        PolicyApply: ApplyRequest { policy: sound(), source: "x".repeat((1 << 20) + 1) } => FieldTooLong, "source";
+        PolicyList: ListVersionsRequest { page_size: 1001_u32 } => OutOfRange, "page_size";
+        PolicyList: ListVersionsRequest { page_token: "soon" } => UnknownValue, "page_token";
+        PolicyScene: ActivateSceneRequest { scenes: vec![String::new()] } => FieldMissing, "scenes[0]";
+        PolicyScene: ActivateSceneRequest { scenes: vec!["x".to_owned(); 65] } => TooMany, "scenes";
+        PolicyRollback: RollbackRequest {} => FieldMissing, "number";
+        PolicyOverride: OverrideRequest {} => FieldMissing, "changes";
+        PolicyOverride: OverrideRequest { undo: 1_u64, duration_ms: 5 } => OutOfRange, "undo";
+        PolicyOverride: OverrideRequest { changes: vec![pb::OverrideChange::default()], duration_ms: 5 } => OutOfRange, "duration_ms";
+        PolicyOverride: OverrideRequest { changes: vec![pb::OverrideChange::default()], duration_ms: 5000 } => FieldMissing, "changes[0].change";
+        PolicyOverride: OverrideRequest { changes: vec![pb::OverrideChange::default(); 17], duration_ms: 5000 } => TooMany, "changes";
+        PolicySetTable: SetTableRequest {} => FieldMissing, "table";
+        PolicySetTable: SetTableRequest { table: "t", entries: vec![pb::TableEntry::default()] } => FieldMissing, "entries[0].key";
+        PolicySetTable: SetTableRequest { table: "t", entries: vec![pb::TableEntry::default(); 65_537] } => TooMany, "entries";
         Work: WorkRequest {} => UnknownMethod, "/csroute.v1.AgentService/Work";
     }
 }

@@ -9,7 +9,6 @@
 //! made before the clock starts. Tickets are assigned at once (10,000 agents, 300 profiles, 100 queues), and completed
 //! outside of the clock except where whole lifecycles are counted.
 
-mod client;
 mod work;
 
 use std::cell::Cell;
@@ -20,21 +19,23 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use csroute_door::{Door, ECHO, Inbox, Mail, NATIVE, Settings};
 use csroute_journal::OsDisk;
+use csroute_load::client::{Client, Ended, put};
 use csroute_node::{Call, Keeping, Limits, Node, Settings as NodeSettings, Stage};
 use csroute_wire::Method;
 use csroute_wire::pb::csroute::v1 as pb;
 use prost::Message;
+use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
-
-use crate::client::{Client, Ended};
 
 const CALLERS: usize = 256;
 const CONNECTIONS: usize = 4;
 const STREAMS: usize = 4;
 const STREAM_WINDOW: usize = 512;
+/// What is gathered of small messages before it is handed to HTTP/2.
+const GATHER_BYTES: usize = 16 << 10;
 const BATCH: usize = 256;
 const BATCHES_IN_FLIGHT: usize = 16;
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -93,7 +94,7 @@ impl Bench {
         let door = opening.join().expect("a door");
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
-            clients.push(Client::connect(door.address()).await);
+            clients.push(Client::connect(door.address(), &[]).await.expect("the door listens"));
         }
         let bench = Self {
             door,
@@ -137,7 +138,7 @@ impl Bench {
 
     async fn one(&self, method: Method, request: &[u8]) -> Bytes {
         match self.clients[0].unary(method.path(), request, None).await {
-            Some(Ended::Well(reply)) => reply,
+            Ended::Well(reply) => reply,
             ended => panic!("{method:?}: {ended:?}"),
         }
     }
@@ -158,7 +159,7 @@ impl Bench {
                 spawn_local(async move {
                     while let Some(message) = messages.get(next.replace(next.get() + 1)) {
                         let ended = client.unary(path, message, None).await;
-                        assert!(matches!(ended, Some(Ended::Well(_))), "{path}: {ended:?}");
+                        assert!(matches!(ended, Ended::Well(_)), "{path}: {ended:?}");
                     }
                 })
             })
@@ -213,7 +214,7 @@ impl Bench {
                     spawn_local(async move {
                         let from = (number * share).min(messages.len());
                         let mine = &messages[from..(from + share).min(messages.len())];
-                        let answered = client.stream(Method::RouteStream.path(), mine, STREAM_WINDOW).await;
+                        let answered = stream(&client, mine, STREAM_WINDOW).await;
                         assert_eq!(answered, mine.len(), "each is answered");
                     })
                 })
@@ -289,8 +290,8 @@ impl Bench {
                 calls.push(spawn_local(async move {
                     let left = PATIENCE.saturating_sub(at.elapsed());
                     match client.unary(Method::Route.path(), &messages[number], Some(left)).await {
-                        Some(Ended::Well(_)) if at.elapsed() <= PATIENCE => good.set(good.get() + 1),
-                        Some(Ended::Status(RESOURCE_EXHAUSTED)) => shed.set(shed.get() + 1),
+                        Ended::Well(_) if at.elapsed() <= PATIENCE => good.set(good.get() + 1),
+                        Ended::Status(RESOURCE_EXHAUSTED) => shed.set(shed.get() + 1),
                         _ => {}
                     }
                 }));
@@ -307,6 +308,35 @@ impl Bench {
             late_ms: late.as_secs_f64() * 1000.0,
         }
     }
+}
+
+/// All messages over one stream, so many of them in flight: how many were answered.
+async fn stream(client: &Client, messages: &[Vec<u8>], window: usize) -> usize {
+    let (mut sender, mut receiver) = client.open(Method::RouteStream.path()).await.expect("a stream");
+    let (sent, answered, news) = (Cell::new(0), Cell::new(0), Notify::new());
+    let sending = async {
+        while sent.get() < messages.len() {
+            let mut gathered = BytesMut::with_capacity(GATHER_BYTES);
+            let until = messages.len().min(answered.get() + window);
+            while sent.get() < until && gathered.len() < GATHER_BYTES {
+                put(&mut gathered, &messages[sent.replace(sent.get() + 1)]);
+            }
+            if gathered.is_empty() {
+                news.notified().await;
+            } else {
+                sender.send(gathered.freeze()).await.expect("an open stream");
+            }
+        }
+        sender.end().expect("an open stream");
+    };
+    let receiving = async {
+        while receiver.next().await.expect("it ends well").is_some() {
+            answered.set(answered.get() + 1);
+            news.notify_one();
+        }
+    };
+    tokio::join!(sending, receiving);
+    answered.get()
 }
 
 /// What each thread has used of a core, ns: it tells more than a rate does where others use the machine too.

@@ -6,7 +6,7 @@ mod rng;
 
 use std::sync::Arc;
 
-use csroute_engine::command::{AgentSpec, Attribute, SkillLevel, Submit, TransferTo};
+use csroute_engine::command::{AgentSpec, Attribute, CanaryTerms, RuleTuning, SkillLevel, Submit, TransferTo};
 use csroute_engine::policy::{
     AffinitySpec, AgentOrder, AttributeSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects, FitSpec,
     LayerSpec, Measure, Need, Needs, OfferSpec, Op, OverlaySpec, PolicyLimits, PolicySpec, QueueCondition, ReserveSpec,
@@ -450,9 +450,48 @@ pub fn with_command<R>(rng: &mut Rng, peek: Peek, then: impl FnOnce(&Command<'_>
             policy: Arc::new(policy(rng.below(3))),
             reclassify: rng.chance(50),
         },
+        _ if rng.chance(5) => Command::StartCanary {
+            policy: Arc::new(policy(rng.below(3))),
+            terms: CanaryTerms {
+                share_milli: rng.of(&[100, 500]),
+                ..CanaryTerms::default()
+            },
+        },
+        _ if rng.chance(5) => Command::StopCanary {
+            reclassify: rng.chance(50),
+        },
+        _ if rng.chance(15) => Command::Tune {
+            rules: tunings(rng),
+            lapse: rng.of(&[0, 1000, 60_000]),
+            policy_version: 0,
+        },
         _ => Command::RenewLease { session },
     };
     then(&command)
+}
+
+/// New figures of some rules; at times of one that is not there.
+fn tunings(rng: &mut Rng) -> Arc<[RuleTuning]> {
+    let rules = [
+        ("who", "hard"),
+        ("who", "soft"),
+        ("rank", "plain"),
+        ("speak", "native"),
+        ("rank", "none"),
+    ];
+    let mut tunings = Vec::new();
+    for (layer, rule) in rules {
+        if rng.chance(if rule == "none" { 5 } else { 40 }) {
+            tunings.push(RuleTuning {
+                layer: layer.into(),
+                rule: rule.into(),
+                head_start: rng.chance(60).then(|| rng.below(120_000) as i64 - 60_000),
+                slope_milli: rng.chance(40).then(|| rng.below(5) as u32 * 700),
+                fit_milli: rng.chance(40).then(|| rng.below(3) as u32 * 1000),
+            });
+        }
+    }
+    tunings.into()
 }
 
 /// Time passes: often not at all, often to the due time of something.

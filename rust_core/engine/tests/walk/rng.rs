@@ -1,6 +1,7 @@
 //! Random numbers that are the same on every machine.
 
 /// `SplitMix64` (Steele, Lea, Flood 2014).
+#[derive(Clone)]
 pub struct Rng(pub u64);
 
 impl Rng {

@@ -5,27 +5,9 @@ use csroute_wire::pb::csroute::v1 as pb;
 use csroute_wire::pb::csroute::v1::agent_action::Action;
 use prost::Message;
 
-/// `SplitMix64` (Steele, Lea, Flood 2014).
-#[derive(Clone)]
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
+#[path = "../../../engine/tests/walk/rng.rs"]
+mod rng;
+pub use rng::Rng;
 
 /// Offers that expire, wrap-up, a step, a clock with a warning, short memories: every kind of timer comes up in seconds.
 pub fn policy(name: &str) -> pb::CompiledPolicy {
@@ -53,6 +35,10 @@ pub fn policy(name: &str) -> pb::CompiledPolicy {
             alert: "late".into(),
             ..pb::StepTable::default()
         }],
+        affinity: Some(pb::AffinityTable {
+            owner_keep_ms: 600,
+            ..pb::AffinityTable::default()
+        }),
         clocks: vec![pb::ClockUse {
             clock: "answer".into(),
             mode: pb::clock_use::Mode::Within.into(),

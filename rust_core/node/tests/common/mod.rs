@@ -62,6 +62,7 @@ pub fn ticket(id: &str, source: &str, queue: &str) -> pb::NewTicket {
     pb::NewTicket {
         id: id.into(),
         channel: "chat".into(),
+        customer: format!("of-{id}"),
         source: source.into(),
         attributes: vec![pb::Attribute {
             name: "queue".into(),
@@ -82,16 +83,20 @@ pub struct Bench {
 impl Bench {
     /// With the policy installed.
     pub fn new(limits: Limits) -> Self {
+        Self::under(&policy(), NodeCore::new(limits))
+    }
+
+    /// With another policy.
+    pub fn under(policy: &pb::CompiledPolicy, core: NodeCore) -> Self {
         let mut bench = Self {
-            core: NodeCore::new(limits),
+            core,
             now: T0,
             tokens: 0,
         };
-        let policy = policy().encode_to_vec();
         bench.ok(
             Method::InstallPolicy,
             &pb::InstallPolicyRequest {
-                policy,
+                policy: policy.encode_to_vec(),
                 reclassify: false,
                 ..pb::InstallPolicyRequest::default()
             },

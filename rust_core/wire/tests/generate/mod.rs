@@ -69,6 +69,14 @@ const ACTION: Schema = &[
     (15, Number),
 ];
 
+const TUNING: Schema = &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Number)];
+const CHANGE: Schema = &[
+    (1, Message(VERB)),
+    (2, Message(&[(1, Text), (2, Number), (3, Number), (4, Number)])),
+    (3, Message(END)),
+    (4, Message(VERB)),
+];
+
 fn schema(method: Method) -> Schema {
     match method {
         Method::Route => &[(1, Message(TICKET)), (2, Number)],
@@ -83,6 +91,7 @@ fn schema(method: Method) -> Schema {
         | Method::Resume
         | Method::GetTicket
         | Method::Explain
+        | Method::ExplainQueue
         | Method::RemoveAgents
         | Method::RenewLease
         | Method::CloseSession => NAMED,
@@ -102,10 +111,30 @@ fn schema(method: Method) -> Schema {
         Method::Transfer => TRANSFER,
         Method::Act => &[(1, Message(ACTION))],
         Method::WorkOpen | Method::WorkAct => &[(1, Text), (2, Message(ACTION))],
-        Method::Drain | Method::GetStats => &[(1, Number)],
+        Method::Drain | Method::GetStats | Method::PolicyGet | Method::Reclassify => &[(1, Number)],
+        Method::PolicyCanary => &[(1, Text), (2, Number), (3, Number), (4, Number), (5, Number)],
+        Method::PolicyStopCanary => &[(1, Number)],
+        Method::Tune => &[(1, Message(TUNING)), (1, Message(TUNING)), (2, Number), (3, Number)],
         Method::InstallPolicy => &[(1, Text), (2, Number)],
+        Method::PolicyApply => &[
+            (1, Text),
+            (2, Text),
+            (3, Text),
+            (4, Text),
+            (5, Number),
+            (6, Number),
+            (7, Number),
+        ],
+        Method::PolicyList => &[(1, Number), (2, Text)],
+        Method::PolicyDiff => &[(1, Number), (2, Number), (3, Text)],
+        Method::PolicyScene => &[(1, Text), (4, Text), (5, Number), (6, Number), (7, Number)],
+        Method::PolicyRollback => &[(1, Number), (4, Text), (5, Number), (6, Number), (7, Number)],
+        Method::PolicyOverride => &[(1, Message(CHANGE)), (2, Number), (3, Number), (4, Text), (5, Number)],
+        Method::PolicySetTable => &[(1, Text), (2, Message(PAIR)), (3, Number), (4, Number), (5, Text)],
         Method::WatchOpen => &[(1, Text), (2, Text), (3, Number), (4, Number)],
-        Method::RouteStream
+        Method::GetLive
+        | Method::PolicyGetCanary
+        | Method::RouteStream
         | Method::Watch
         | Method::Work
         | Method::WatchNext

@@ -2,8 +2,18 @@
 //!
 //! A lifecycle is submit + match + complete with its clock and all events; auto-accept, no wrap-up. 10,000 agents in 300
 //! profiles, 1,000 classes, each served by 15 % of the profiles, unless a row says otherwise. Not in it: the wire, the
-//! node, the journal. Rates are by the thread's own CPU time, latencies by the clock on the wall. `cargo bench -p csroute-engine --bench core -- --test` runs each row briefly, to see that it works;
-//! a row's name runs that row alone.
+//! node, the journal. Rates are by the thread's own CPU time, latencies by the clock on the wall. Beside each round of the
+//! engine's stands one of a bare matcher's (`bare.rs`), so that their ratio is of one moment.
+//!
+//!     cargo bench -p csroute-engine --bench core                              # all rows
+//!     cargo bench -p csroute-engine --bench core -- "100,000 waiting"         # that row
+//!     cargo bench -p csroute-engine --bench core -- --world 1000,10,10,5000   # agents, profiles, classes, waiting
+//!
+//! `--test` runs each row briefly, to see that it works; `--json` prints a line of JSON a row; `--rounds` and `--each` say how
+//! many rounds of how many lifecycles; `--slow 30` wastes so many percent of the engine's time, to see what notices.
+//!
+//! Not criterion: it measures by the wall, so that on a machine that others use it measures them too; and what it compares
+//! it measures one after the other, so that a ratio is of two moments.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -11,13 +21,15 @@
     missing_docs
 )]
 
+mod bare;
 #[allow(dead_code)]
-#[path = "../tests/walk/rng.rs"]
+#[path = "../../tests/walk/rng.rs"]
 mod rng;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use bare::Bare;
 use csroute_engine::command::{AgentSpec, Attribute, SkillLevel, Submit};
 use csroute_engine::policy::{
     AttributeSpec, ChannelSpec, ClockMode, ClockSpec, ClockUse, Condition, Effects, LayerSpec, Need, Needs, Op,
@@ -51,6 +63,9 @@ enum Targets {
     /// The same for all: first come, first served.
     Equal,
 }
+
+/// The matcher does so many times the work: its round is no shorter, in ticks of the clock that CPU time is told by.
+const BARE_TIMES: u64 = 10;
 
 /// Commands come in batches; the engine is told of a slice of one before it applies it.
 const BLOCK: usize = WARM_MAX;
@@ -387,100 +402,6 @@ fn cpu_s() -> f64 {
         / 1e9
 }
 
-/// For scale: per-class heaps, idle seats counted by profile, the heads of a profile's classes scanned. No ids, clocks,
-/// events, orders of choice, presence or limits: what matching alone costs on this machine, in this run.
-struct Bare {
-    rng: Rng,
-    heaps: Vec<std::collections::BinaryHeap<std::cmp::Reverse<(u64, u64)>>>,
-    serves: Vec<Vec<u32>>,
-    served: Vec<Vec<u32>>,
-    free: Vec<u32>,
-    active: Vec<u32>,
-    next: u64,
-    done: u64,
-}
-
-impl Bare {
-    fn new(world: World) -> Self {
-        let mut rng = Rng(7);
-        let (classes, profiles) = (world.classes as usize, world.profiles as usize);
-        let mut bare = Self {
-            heaps: vec![std::collections::BinaryHeap::new(); classes],
-            serves: vec![Vec::new(); profiles],
-            served: vec![Vec::new(); classes],
-            free: vec![(world.agents * 5 / world.profiles) as u32; profiles],
-            active: Vec::new(),
-            next: 0,
-            done: 0,
-            rng: Rng(1),
-        };
-        for class in 0..classes {
-            for profile in 0..profiles {
-                if rng.chance(world.served) {
-                    bare.serves[profile].push(class as u32);
-                    bare.served[class].push(profile as u32);
-                }
-            }
-        }
-        let seats = world.agents as usize * 5;
-        while bare.active.len() < seats / 2 {
-            bare.submit();
-        }
-        let waiting = |bare: &Self| bare.heaps.iter().map(|heap| heap.len() as u64).sum::<u64>();
-        while waiting(&bare) < world.waiting {
-            for _ in 0..1000 {
-                bare.submit();
-            }
-        }
-        bare
-    }
-
-    fn submit(&mut self) {
-        self.next += 1;
-        let class = self.rng.below(self.heaps.len() as u64) as usize;
-        let free = |profile: &&u32| self.free[**profile as usize];
-        match self.served[class].iter().max_by_key(free) {
-            Some(&profile) if self.free[profile as usize] > 0 => self.take(profile),
-            _ => {
-                let target = 60_000 + class as u64 * 10_740;
-                self.heaps[class].push(std::cmp::Reverse((self.next / 300 + target, self.next)));
-            }
-        }
-    }
-
-    fn take(&mut self, profile: u32) {
-        self.free[profile as usize] -= 1;
-        self.active.push(profile);
-        self.done += 1;
-    }
-
-    fn complete(&mut self) {
-        if self.active.is_empty() {
-            return;
-        }
-        let at = self.rng.below(self.active.len() as u64) as usize;
-        let profile = self.active.swap_remove(at);
-        self.free[profile as usize] += 1;
-        let heads = self.serves[profile as usize]
-            .iter()
-            .filter_map(|&class| self.heaps[class as usize].peek().map(|head| (head.0, class)));
-        if let Some((_, class)) = heads.min() {
-            self.heaps[class as usize].pop();
-            self.take(profile);
-        }
-    }
-}
-
-fn bare_rate(world: World, each: u64) -> f64 {
-    let mut bare = Bare::new(world);
-    let (began, before) = (cpu_s(), bare.done);
-    for _ in 0..each {
-        bare.submit();
-        bare.complete();
-    }
-    (bare.done - before) as f64 / (cpu_s() - began) / 1e6
-}
-
 fn resident_bytes() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     pages
@@ -494,73 +415,157 @@ fn spread(mut all: Vec<f64>) -> [f64; 3] {
     [all[0], all[all.len() / 2], all[all.len() - 1]]
 }
 
-fn main() {
-    let smoke = std::env::args().any(|argument| argument == "--test");
-    let (rounds, each) = if smoke { (3, 2_000) } else { (7, 200_000) };
-    let only: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    // First: later the allocator has room to reuse, and the resident set would not grow.
-    if only.is_empty() || only.iter().any(|name| name == "memory") {
-        memory(if smoke { 20_000 } else { 1_000_000 });
+/// What was asked for.
+struct Options {
+    smoke: bool,
+    json: bool,
+    rounds: usize,
+    each: u64,
+    slow_percent: u64,
+    worlds: Vec<World>,
+    memory: bool,
+}
+
+fn options() -> Options {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|one| one != "--bench").collect();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let smoke = has("--test");
+    let mut options = Options {
+        smoke,
+        json: has("--json"),
+        rounds: if smoke { 3 } else { 7 },
+        each: if smoke { 2_000 } else { 200_000 },
+        slow_percent: 0,
+        worlds: Vec::new(),
+        memory: has("memory"),
+    };
+    let mut given = arguments.iter();
+    while let Some(argument) = given.next() {
+        let mut number = || given.next().and_then(|text| text.parse().ok()).expect("a number");
+        match argument.as_str() {
+            "--rounds" => options.rounds = number() as usize,
+            "--each" => options.each = number(),
+            "--slow" => options.slow_percent = number(),
+            "--world" => options.worlds.push(world(given.next().expect("four numbers"))),
+            name => options.worlds.extend(ROWS.iter().filter(|world| world.name == name)),
+        }
     }
-    println!(
-        "{:<52} {:>24} {:>28}",
-        "core, one thread", "M lifecycles/s", "one decision, µs"
-    );
-    println!(
-        "{:<52} {:>8}{:>8}{:>8} {:>8}{:>8} {:>9}{:>9}{:>9}",
-        "", "min", "median", "max", "M/s", "ratio", "p50", "p99", "p99.9"
-    );
-    for mut world in ROWS {
-        if !only.is_empty() && !only.iter().any(|name| name == world.name) {
-            continue;
-        }
-        // Rows of ten thousand classes take long to set up; the warm-up round is theirs too.
-        let each = if world.classes > 1_000 { each / 10 } else { each };
-        if smoke {
-            world.waiting = world.waiting.min(20_000);
-            world.agents = 2_000;
-            world.profiles = world.profiles.min(2_000);
-        }
-        let mut bench = Bench::new(world);
-        let mut rates = Vec::new();
-        for round in 0..=rounds {
-            let ids = bench.ids(each);
-            let (began, before) = (cpu_s(), bench.assigned);
-            for ids in ids.chunks(BLOCK) {
-                bench.block(ids);
-            }
-            // The first round warms up.
-            if round > 0 {
-                rates.push((bench.assigned - before) as f64 / (cpu_s() - began) / 1e6);
-            }
-        }
-        let mut latencies: Vec<f64> = (0..2 * each.min(100_000))
-            .map(|number| {
-                let began = Instant::now();
-                if number % 2 == 0 {
-                    bench.submit();
-                } else {
-                    bench.complete();
-                }
-                began.elapsed().as_secs_f64() * 1e6
-            })
-            .collect();
-        latencies.sort_by(f64::total_cmp);
-        let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize];
-        let [min, median, max] = spread(rates);
-        let bare = bare_rate(world, each * 4);
+    if options.worlds.is_empty() && !options.memory {
+        options.worlds.extend(ROWS);
+        options.memory = !options.json;
+    }
+    options
+}
+
+fn world(text: &str) -> World {
+    let numbers: Vec<u64> = text.split(',').map(|one| one.parse().expect("a number")).collect();
+    let [agents, profiles, classes, waiting] = numbers[..] else {
+        panic!("agents,profiles,classes,waiting, not {text}");
+    };
+    World {
+        name: Box::leak(text.to_owned().into_boxed_str()),
+        agents,
+        profiles,
+        classes,
+        waiting,
+        ..BASE
+    }
+}
+
+/// So much of what was just used, once more.
+fn waste(used_s: f64, percent: u64) {
+    let until = cpu_s() + used_s * percent as f64 / 100.0;
+    while percent > 0 && cpu_s() < until {
+        std::hint::spin_loop();
+    }
+}
+
+fn main() {
+    let options = options();
+    // First: later the allocator has room to reuse, and the resident set would not grow.
+    if options.memory {
+        memory(if options.smoke { 20_000 } else { 1_000_000 });
+    }
+    if !options.json {
         println!(
-            "{:<52} {min:>8.2}{median:>8.2}{max:>8.2} {bare:>8.2}{:>8.2} {:>9.2}{:>9.2}{:>9.2}",
+            "{:<52} {:>24} {:>28}",
+            "core, one thread", "M lifecycles/s", "one decision, µs"
+        );
+        println!(
+            "{:<52} {:>8}{:>8}{:>8} {:>8}{:>8} {:>9}{:>9}{:>9}",
+            "", "min", "median", "max", "bare", "ratio", "p50", "p99", "p99.9"
+        );
+    }
+    for &world in &options.worlds {
+        row(&options, world);
+    }
+}
+
+fn row(options: &Options, mut world: World) {
+    // Rows of ten thousand classes take long to set up; the warm-up round is theirs too.
+    let each = if world.classes > 1_000 {
+        options.each / 10
+    } else {
+        options.each
+    };
+    if options.smoke {
+        world.waiting = world.waiting.min(20_000);
+        world.agents = world.agents.min(2_000);
+        world.profiles = world.profiles.min(2_000);
+    }
+    let mut bench = Bench::new(world);
+    let mut bare = Bare::new(world);
+    let (mut rates, mut bares, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=options.rounds {
+        let ids = bench.ids(each);
+        let (began, before) = (cpu_s(), bench.assigned);
+        for ids in ids.chunks(BLOCK) {
+            bench.block(ids);
+        }
+        waste(cpu_s() - began, options.slow_percent);
+        let rate = (bench.assigned - before) as f64 / (cpu_s() - began) / 1e6;
+        let began = cpu_s();
+        let matched = bare.run(each * BARE_TIMES);
+        let beside = matched as f64 / (cpu_s() - began) / 1e6;
+        // The first round warms up.
+        if round > 0 {
+            rates.push(rate);
+            bares.push(beside);
+            ratios.push(rate / beside);
+        }
+    }
+    let mut latencies: Vec<f64> = (0..2 * each.min(100_000))
+        .map(|number| {
+            let began = Instant::now();
+            if number % 2 == 0 {
+                bench.submit();
+            } else {
+                bench.complete();
+            }
+            began.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize];
+    if options.json {
+        return println!(
+            r#"{{"row": {:?}, "rates": {rates:?}, "bare": {bares:?}, "ratios": {ratios:?}, "p50_us": {}, "p99_us": {}, "p999_us": {}}}"#,
             world.name,
-            median / bare,
             at(0.5),
             at(0.99),
             at(0.999)
         );
     }
+    let [min, median, max] = spread(rates);
+    println!(
+        "{:<52} {min:>8.2}{median:>8.2}{max:>8.2} {:>8.2}{:>8.2} {:>9.2}{:>9.2}{:>9.2}",
+        world.name,
+        spread(bares)[1],
+        spread(ratios)[1],
+        at(0.5),
+        at(0.99),
+        at(0.999)
+    );
 }
 
 /// Bytes a waiting ticket, by the process's resident set: all that a million tickets in line took, less ids and attributes.
