@@ -25,7 +25,9 @@ def blocks(page: str) -> Iterator[tuple[str, str, int]]:
             yield code, shown if after == "text" else "", line
 
 
-@pytest.mark.parametrize(("page", "least"), [("tutorial.md", 5), ("policy.md", 5), ("operations.md", 1)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("tutorial.md", 5), ("policy.md", 5), ("operations.md", 1), ("simulate.md", 4)]
+)
 def test_a_page_does_what_it_says(page: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)  # annotations are looked up there

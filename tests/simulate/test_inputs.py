@@ -169,6 +169,19 @@ def test_the_command_prints_and_writes(tmp_path: Path) -> None:
     assert text.count("<svg") == 4
     assert "src=" not in text
     assert "Offered load" in text[: text.index("<table")]
+    for words in (
+        "By queue",
+        "By tier",
+        "Promises",
+        "Fairness",
+        "The largest classes",
+        "Who answered what",
+        "last step",
+    ):
+        assert words in text, words
+        assert words in found.output, words
+    assert "3 min" in report["targets"]["legal"]
+    assert sum(one["arrived"] for one in report["classes"].values()) == report["summary"]["tickets"]["mean"]
 
 
 def test_differences_are_of_pairs() -> None:
@@ -203,9 +216,37 @@ def test_staffing() -> None:
     policy, workload, _ = model(1)
     found = fewest(policy, workload, lambda sizes: model(sizes["agents"])[2], {"agents": start}, replications=10)
     assert abs(found.sizes["agents"] - start) <= 1
-    assert found.reached.mean >= 0.8
+    assert found.reached["service_level"].mean >= 0.8
     fewer = simulate.run(policy, workload, model(found.sizes["agents"] - 1)[2], replications=10)
     assert fewer.summary()["service_level"].mean < 0.8
+
+
+def test_a_day_is_staffed_by_interval(tmp_path: Path) -> None:
+    (tmp_path / "w.toml").write_text(
+        'name = "day"\nlength = "3 h"\ncurve = [["0 h", 0.05], ["1 h", 0.2], ["2 h", 0.0]]\n'
+        '[[kinds]]\nchannel = "phone"\nhandle = { exponential = 120 }\npatience = { exponential = 300 }\n'
+        'attributes = { class = "calls" }\n'
+    )
+    (tmp_path / "r.toml").write_text('[[teams]]\ngroup = "agents"\nsize = 1\nskills = { agents = 1 }\ncapacity = 1\n')
+    policy, _, _ = simulate.queue(arrivals_per_s=0.1, handle_s=60.0, agents=1)
+    (tmp_path / "p.policy").write_bytes(policy)
+    data = tmp_path / "plan.json"
+    arguments = ["staff", str(tmp_path / "p.policy"), "--workload", str(tmp_path / "w.toml"), "--json", str(data)]
+    found = CliRunner().invoke(
+        app, [*arguments, "--roster", str(tmp_path / "r.toml"), "--target", "service_level:0.85"]
+    )
+    assert found.exit_code == 0, found.output
+    assert "Fewest agents" in found.output
+    plan = json.loads(data.read_text())
+    calm, busy, nobody = (one["agents"] for one in plan["agents"])
+    assert plan["reached"]["service_level"] >= 0.85
+    for agents, rate in ((calm, 0.05), (busy, 0.2)):
+        start = erlang_start(arrivals_per_s=rate, handle_s=120.0, patience_s=300.0, answered=0.85, within_s=20.0)
+        assert abs(agents - start) <= 3
+    assert nobody == 0
+    assert plan["agent_hours"] == calm + busy
+    wrong = CliRunner().invoke(app, [*arguments, "--roster", str(tmp_path / "r.toml"), "--target", "speed:2"])
+    assert isinstance(wrong.exception, ConfigError)
 
 
 def test_tuning_varies_what_a_page_declares(tmp_path: Path) -> None:

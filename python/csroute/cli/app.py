@@ -299,6 +299,49 @@ def tune(
 
 
 @app.command()
+def staff(
+    policy: Annotated[str, typer.Argument(help="A policy's .py, compiled bytes, or a preset's name.")],
+    *,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="FIGURE:LEAST", help="To be met; may be repeated. [service_level:0.8]")
+    ] = None,
+    workload: Annotated[str, typer.Option(metavar="NAME|FILE", help="double11, or a .toml.")] = "double11",
+    roster: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What people of each group are like: a .toml.")
+    ] = None,
+    scale: Annotated[float, typer.Option(min=1e-6, help="So many times the arrivals (and built-in people).")] = 1.0,
+    interval_h: Annotated[
+        float, typer.Option("--interval", min=0.25, max=24, help="Hours people stay at least.")
+    ] = 1.0,
+    replications: Annotated[int, typer.Option(min=1, help="Runs that judge a number of people.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed, the same customers.")] = 1,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them as JSON.")] = None,
+) -> None:
+    """Find the fewest agents, by group and interval, that meet the targets; checked by simulation."""
+    from csroute.errors import ConfigError  # noqa: PLC0415
+    from csroute.policy import PolicyError  # noqa: PLC0415
+
+    try:
+        from csroute.cli import simulating  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise ConfigError(f"{missing}: install csroute[simulate]") from None
+    try:
+        simulating.staff(
+            policy,
+            workload=workload,
+            roster=roster,
+            scale=scale,
+            targets=target or [],
+            interval_h=interval_h,
+            replications=replications,
+            seed=seed,
+            json_path=json,
+        )
+    except PolicyError as error:
+        raise ConfigError(f"policy: {error}") from None
+
+
+@app.command()
 def demo(
     *,
     seconds: Annotated[float, typer.Option(min=1, max=900, help="Seconds to play, both halves together.")] = 25,

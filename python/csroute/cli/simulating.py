@@ -24,7 +24,7 @@ from csroute.v1 import policy_pb2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Stretch", "inputs", "simulate", "tune"]
+__all__ = ["Stretch", "inputs", "simulate", "staff", "tune"]
 
 
 JOURNAL = "journal:"
@@ -134,7 +134,8 @@ def simulate(
 
         result, *others = [play(*one) for one in sources]
     comparison = compare(result, others[0]) if others else None
-    Console().print(rendered(result, comparison))
+    console = Console()
+    console.print(rendered(result, comparison, width=console.width))
     if json_path:
         json_path.write_text(json.dumps(to_json(result, comparison), indent=1, ensure_ascii=False) + "\n")
     if html:
@@ -202,6 +203,65 @@ def tune(
         from csroute.simulate.pareto import pareto  # noqa: PLC0415 (charts are slow to load)
 
         html.write_text(pareto(tries, goals, f"{policy} on {what.name}"))
+
+
+def staff(
+    policy: str,
+    *,
+    workload: str,
+    roster: Path | None,
+    scale: float,
+    targets: list[str],
+    interval_h: float,
+    replications: int,
+    seed: int,
+    json_path: Path | None,
+) -> None:
+    """Finds the people, prints them by interval, and what the whole day reaches."""
+    from csroute.simulate.staffing import SERVICE_LEVEL, plan_day  # noqa: PLC0415
+
+    goals = dict(map(_target, targets)) or dict(SERVICE_LEVEL)
+    what, people = inputs(workload, roster, scale)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total} intervals"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(policy, total=None)
+        plan = plan_day(
+            policy,
+            what,
+            people,
+            interval_s=interval_h * 3600,
+            targets=goals,
+            seed=seed,
+            replications=replications,
+            progress=lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    table = Table(title="Fewest agents", title_justify="left", box=None)
+    for name in ("from", *people.groups, "all"):
+        table.add_column(name, justify="right")
+    for place, sizes in enumerate(plan.sizes):
+        table.add_row(
+            f"{place * interval_h:g} h", *(f"{size:,}" for size in sizes.values()), f"{sum(sizes.values()):,}"
+        )
+    console = Console()
+    console.print(table)
+    reached = "; ".join(
+        f"{name} {shown(name, one.mean)} (target {shown(name, goals[name])})" for name, one in plan.reached.items()
+    )
+    console.print(
+        f"The whole day, simulated with them: {reached}. {plan.agent_hours:,.0f} agent hours, {plan.tried} simulations."
+    )
+    if json_path:
+        told = {"interval_s": plan.interval_s, "agents": plan.sizes, "agent_hours": plan.agent_hours, "targets": goals}
+        told["reached"] = {name: one.mean for name, one in plan.reached.items()}
+        json_path.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _target(text: str) -> tuple[str, float]:
+    name, _, least = text.rpartition(":")
+    try:
+        return name, float(least)
+    except ValueError:
+        raise ConfigError(f"target {text}: write a figure and what it must reach, as service_level:0.8") from None
 
 
 def _objective(text: str) -> tuple[str, bool]:

@@ -91,24 +91,25 @@ def _hours(count: int) -> Any:  # noqa: ANN401 (numpy's)
 
 
 def _levels(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
-    total = result.mean_tables["by_interval"]
-    counted = total[2][:-1]
+    _, met, counted, _ = result.mean_tables["by_interval"]
+    asked = [place for place in range(len(counted) - 1) if counted[place].any()]
     with np.errstate(invalid="ignore", divide="ignore"):
-        levels = np.where(counted > 0, total[1][:-1] / counted, np.nan)
+        levels = np.where(counted > 0, met / counted, np.nan)[asked]
     extent = (0, levels.shape[1] * INTERVAL_S / 3600, len(levels) - 0.5, -0.5)
-    image = axes.imshow(levels, aspect="auto", cmap="RdYlGn", vmin=0, vmax=1, extent=extent, interpolation="nearest")
-    axes.set_yticks(range(len(levels)), result.scene.queues[:-1])
+    image = axes.imshow(levels, aspect="auto", cmap="RdYlBu", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+    axes.set_yticks(range(len(levels)), [result.scene.queues[place] for place in asked])
     axes.set_xlabel("hour of arrival")
     axes.figure.colorbar(image, label="service level")
 
 
 def _flow(axes: Any, result: Result) -> None:  # noqa: ANN401 (matplotlib's)
-    flow = result.mean_tables["flow"][:-1]
-    left = np.zeros(len(flow))
+    flow = result.mean_tables["flow"]
+    asked = [place for place in range(len(flow) - 1) if flow[place].any()]
+    left = np.zeros(len(asked))
     for place, group in enumerate(result.scene.groups):
-        axes.barh(range(len(flow)), flow[:, place], left=left, label=group, color=f"C{place % 10}")
-        left = left + flow[:, place]
-    axes.set_yticks(range(len(flow)), result.scene.queues[:-1])
+        axes.barh(range(len(asked)), flow[asked, place], left=left, label=group, color=f"C{place % 10}")
+        left = left + flow[asked, place]
+    axes.set_yticks(range(len(asked)), [result.scene.queues[place] for place in asked])
     axes.invert_yaxis()
     axes.set_xlabel("tickets answered")
     axes.legend(fontsize=7, ncols=2)

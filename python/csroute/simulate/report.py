@@ -21,27 +21,38 @@ if TYPE_CHECKING:
 __all__ = ["rendered", "to_json"]
 
 
-def rendered(result: Result, against: Comparison | None = None) -> RenderableType:
-    """The report for a terminal."""
+WIDE = 120
+
+
+def rendered(result: Result, against: Comparison | None = None, *, width: int = WIDE) -> RenderableType:
+    """The report for a terminal so many columns wide."""
     scene = result.scene
     head = f"{scene.policy_name} ({scene.policy_version:016x}) on {scene.workload.name}, seed {result.seed}"
     runs = f"{len(result.replications)} replication(s), {result.tickets_per_s:,.0f} tickets/s"
     parts: list[RenderableType] = [Text(head, style="bold"), Text(result.load_line()), Text(runs, style="dim")]
     parts += [Text(note) for note in scene.workload.notes]
-    parts += [_table(sheet) for sheet in sheets(result, against)]
+    parts += [_table(sheet, narrow=width < WIDE) for sheet in sheets(result, against)]
     if against is not None:
         parts.append(Text(against.sentence(), style="bold"))
     return Group(*parts)
 
 
-def _table(sheet: Sheet) -> Table:
+def _table(sheet: Sheet, *, narrow: bool) -> Table:
     table = Table(title=sheet.title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
-    for place, name in enumerate(sheet.head):
-        wordy = place == 0 or name == "by"
-        table.add_column(name, justify="left" if wordy else "right", overflow="fold", no_wrap=not wordy)
+    places = [place for place, name in enumerate(sheet.head) if not (narrow and name in sheet.minor)]
+    for place in places:
+        name = sheet.head[place]
+        wordy = place == 0 or name in _WORDY
+        least = min(12, max(len(text) for text in [name, *(row[0] for row in sheet.rows)])) if place == 0 else None
+        table.add_column(
+            name, justify="left" if wordy else "right", overflow="fold", no_wrap=not wordy, min_width=least
+        )
     for row in sheet.rows:
-        table.add_row(*row)
+        table.add_row(*(row[place] for place in places))
     return table
+
+
+_WORDY = {"by", "targets"}
 
 
 def to_json(result: Result, against: Comparison | None = None) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def shown(name: str, value: float) -> str:
     unit = SHOWN.get(name.split("[", maxsplit=1)[0], ("", "%" if name.startswith("clock.") else ""))[1]
     if unit == "%":
         return f"{100 * value:.1f} %"
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
+    digits = 0 if abs(value) >= 1000 or name.startswith("tickets") else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f} {unit}".rstrip()
 
 

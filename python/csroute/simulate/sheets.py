@@ -29,6 +29,7 @@ _COLUMNS: Final = {
     "stepped": "a step",
     "reserve": "reserve",
 }
+_MINOR: Final = ("wait_max_s", "abandoned_short", "overflowed", "stepped")
 _CLASSES = 15
 _GROUPS = 3
 
@@ -40,6 +41,8 @@ class Sheet:
     title: str
     head: list[str]
     rows: list[list[str]]
+    minor: frozenset[str] = frozenset()
+    """Columns that a narrow terminal leaves out."""
 
 
 def sheets(result: Result, against: Comparison | None = None) -> list[Sheet]:
@@ -75,13 +78,14 @@ def _cut(result: Result, cut: str, against: Comparison | None) -> Sheet:
         row = [value or "(none)", *(shown(name, summary[name + suffix].mean) for name in _COLUMNS)]
         if against is not None:
             row += [
-                _sure(name, against.differences[name + suffix], sign=True)
+                _sure(name, against.differences[name + suffix], sign=True).removesuffix(" points")
                 if name + suffix in against.differences
                 else "–"
                 for name in changed
             ]
         rows.append(row)
-    return Sheet(f"By {cut}", [cut, *_COLUMNS.values(), *(f"{_COLUMNS[name]}, change" for name in changed)], rows)
+    head = [cut, *_COLUMNS.values(), *(f"Δ {_COLUMNS[name]}" for name in changed)]
+    return Sheet(f"By {cut}", head, rows, frozenset({"Δ left", *(_COLUMNS[name] for name in _MINOR)}))
 
 
 def _promises(result: Result) -> Sheet:
@@ -163,9 +167,10 @@ def _flow(result: Result) -> Sheet:
         total = flow[place].sum()
         if total:
             first = np.argsort(-flow[place], kind="stable")
-            named = [f"{scene.groups[group]} {100 * flow[place, group] / total:.0f} %" for group in first[:_GROUPS]]
-            rest = total - flow[place, first[:_GROUPS]].sum()
-            others = [f"others {100 * rest / total:.0f} %"] if rest else []
+            told = [group for group in first[:_GROUPS] if flow[place, group] >= total / 200]
+            named = [f"{scene.groups[group]} {100 * flow[place, group] / total:.0f} %" for group in told]
+            rest = total - flow[place, told].sum()
+            others = [f"others {100 * rest / total:.0f} %"] if rest >= total / 200 else []
             rows.append([queue, shown("tickets", total), ", ".join([*named, *others])])
     return Sheet("Who answered what", ["queue", "answered", "by"], rows)
 
@@ -179,5 +184,8 @@ def _steps(result: Result) -> Sheet:
 
 
 def _sure(name: str, found: Estimate, *, sign: bool = False) -> str:
+    if sign and SHOWN.get(name.split("[", maxsplit=1)[0], ("", ""))[1] == "%" and not math.isnan(found.mean):
+        width = "" if math.isnan(found.half_width) else f" ± {100 * found.half_width:.1f}"
+        return f"{100 * found.mean:+.1f}{width} points"
     text = ("+" if sign and found.mean > 0 else "") + shown(name, found.mean)
     return text if math.isnan(found.half_width) else f"{text} ± {shown(name, found.half_width)}"

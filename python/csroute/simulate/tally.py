@@ -28,7 +28,7 @@ COUNTS: Final = (
 """met: answered in time; short: abandoned too soon to count; answer_s: waits of the answered; stepped: took a step."""
 CLASS_COUNTS: Final = ("arrived", "met", "counted", "answered", "answer_s", "abandoned")
 _BIN: Final = math.log(1.01)
-_BINS: Final = 2084  # 1 ms .. 10^6 s, and one for less
+_BINS: Final = 2547  # 1 ms .. 10^8 s, and one for less
 _STEPS: Final = 33
 
 

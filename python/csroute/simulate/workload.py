@@ -109,6 +109,14 @@ class Workload:
             return float(len(self.recorded))
         return math.fsum((to - start) * rate for start, to, rate in self._segments())
 
+    def expected_between(self, start_s: float, to_s: float) -> float:
+        """How many are expected from one second until another."""
+        if self.recorded is not None:
+            at = self.recorded["at_us"]
+            return float(np.searchsorted(at, to_s * 1e6) - np.searchsorted(at, start_s * 1e6))
+        parts = ((min(to, to_s) - max(start, start_s), rate) for start, to, rate in self._segments())
+        return math.fsum(width * rate for width, rate in parts if width > 0)
+
     @property
     def flat(self) -> bool:
         """One rate throughout: what is measured settles, and one long run is enough."""

@@ -44,7 +44,13 @@ impl Dirty {
 enum Side {
     Ticket(u32),
     Agent(u32),
+    /// The front of a line's main pen, whoever that is.
+    Line(u32),
 }
+
+/// More dirty agents than these (a reserve is released) are matched ticket by ticket: each of them would look again at
+/// every line whenever one of them takes the ticket that all of them want.
+const AGENTS_FEW: usize = 3;
 
 impl Engine {
     /// See the module. Called after each item and each timer. What queues decide is read before, and again when no pair is
@@ -109,9 +115,14 @@ impl Engine {
                     heap.push((rank, Side::Ticket(ticket)));
                 }
             }
-            for agent in std::mem::take(&mut self.dirty.agents) {
-                if let Some((rank, _)) = self.best_ticket(agent) {
-                    heap.push((rank, Side::Agent(agent)));
+            let agents = std::mem::take(&mut self.dirty.agents);
+            if agents.len() > AGENTS_FEW {
+                self.sides_of_lines(&agents, &mut heap);
+            } else {
+                for agent in agents {
+                    if let Some((rank, _)) = self.best_ticket(agent) {
+                        heap.push((rank, Side::Agent(agent)));
+                    }
                 }
             }
             let Some((rank, side)) = heap.pop() else { continue };
@@ -122,6 +133,10 @@ impl Engine {
                 },
                 Side::Agent(agent) => match self.best_ticket(agent) {
                     Some(best) => best,
+                    None => continue,
+                },
+                Side::Line(line) => match self.front_rank(line) {
+                    Some(front) => front,
                     None => continue,
                 },
             };
@@ -135,10 +150,52 @@ impl Engine {
                 continue;
             };
             self.match_pair(ticket, pick, false);
-            if let Side::Agent(_) = side {
+            if let Side::Agent(_) | Side::Line(_) = side {
                 heap.push((rank, side));
             }
         }
+    }
+
+    /// Every ticket that one of these agents could take: the fronts of the main pens, for those behind a front can be taken
+    /// by nobody else, and each ticket of the odd pens.
+    fn sides_of_lines(&self, agents: &[u32], heap: &mut BinaryHeap<(Rank, Side)>) {
+        let live = |&slot: &u32| self.agents.get(slot).map(|agent| agent.profile);
+        let mut profiles: Vec<u32> = agents.iter().filter_map(live).collect();
+        profiles.sort_unstable();
+        profiles.dedup();
+        let mut lines: Vec<u32> = profiles
+            .iter()
+            .flat_map(|&profile| self.board.lines_for(profile))
+            .collect();
+        lines.sort_unstable();
+        lines.dedup();
+        for line in lines {
+            if let Some((rank, _)) = self.front_rank(line) {
+                heap.push((rank, Side::Line(line)));
+            }
+            for entry in self.board.lines[line as usize].odd.iter() {
+                if let Some(rank) = self.rank_of_ticket(entry.ticket) {
+                    heap.push((rank, Side::Ticket(entry.ticket)));
+                }
+            }
+        }
+        // Their preferring tickets may wait in lines that their profiles do not serve.
+        for slot in agents {
+            for &ticket in self.agents.get(*slot).map_or(&[][..], |agent| &agent.preferring) {
+                if let Some(rank) = self.rank_of_ticket(ticket) {
+                    heap.push((rank, Side::Ticket(ticket)));
+                }
+            }
+        }
+    }
+
+    /// The front of a line's main pen, if somebody could take it.
+    fn front_rank(&self, line: u32) -> Option<(Rank, u32)> {
+        let head = &self.board.heads[line as usize];
+        if head.arrival == i64::MAX {
+            return None;
+        }
+        self.rank_of_ticket(head.ticket).map(|rank| (rank, head.ticket))
     }
 
     /// Declines lift when everyone logged in who could serve the ticket has declined.
