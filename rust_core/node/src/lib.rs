@@ -31,6 +31,7 @@ pub mod access;
 pub mod clock;
 pub mod core;
 pub mod feed;
+mod gauge;
 mod granting;
 pub mod histogram;
 pub mod image;

@@ -11,7 +11,7 @@
 //! A panic inside the engine fails the node: everyone who waits is answered `INTERNAL`, everyone who comes later too,
 //! and nothing is applied any more, since the state may be broken.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use prost::Message as _;
 use crate::access::{Access, Credential, Who};
 use crate::clock::wall;
 use crate::core::{Call, Limits, Reply, check_size};
+use crate::gauge::Gauge;
 use crate::keeping::{Keeping, Opened};
 use crate::privacy::Privacy;
 use crate::queue::Queue;
@@ -90,42 +91,6 @@ pub(crate) struct Job {
     pub submitted: Instant,
     /// Past this it is not begun.
     pub deadline: Option<Instant>,
-}
-
-/// How much there is of something bounded.
-pub(crate) struct Gauge {
-    now: AtomicUsize,
-    max: AtomicUsize,
-}
-
-impl Gauge {
-    fn new(max: usize) -> Self {
-        Self {
-            now: AtomicUsize::new(0),
-            max: AtomicUsize::new(max),
-        }
-    }
-
-    /// False, and nothing is taken, past the bound.
-    fn take(&self, amount: usize) -> bool {
-        let fits = self.now.fetch_add(amount, Ordering::Relaxed) + amount <= self.max();
-        if !fits {
-            self.give(amount);
-        }
-        fits
-    }
-
-    fn max(&self) -> usize {
-        self.max.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn give(&self, amount: usize) {
-        self.now.fetch_sub(amount, Ordering::Relaxed);
-    }
-
-    pub(crate) fn now(&self) -> usize {
-        self.now.load(Ordering::Relaxed)
-    }
 }
 
 /// What callers and writer share.
@@ -255,7 +220,7 @@ impl Node {
 
     /// How many calls may be in flight from now on.
     pub fn set_in_flight_max(&self, calls: usize) {
-        self.shared.in_flight.max.store(calls, Ordering::Relaxed);
+        self.shared.in_flight.set_max(calls);
     }
 
     /// Queues a call. Its answer, a refusal too, comes to the sink. `deadline` in Unix µs; 0: none.
