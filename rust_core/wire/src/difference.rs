@@ -46,16 +46,16 @@ impl Differences {
     }
 
     fn add(&mut self, place: String, old: String, new: String) {
-        if !self.full() {
-            let [old, new] = [old, new].map(shortened);
-            self.told.push(pb::Difference {
-                r#where: place,
-                old,
-                new,
-            });
-        } else {
+        if self.full() {
             self.more += 1;
+            return;
         }
+        let [old, new] = [old, new].map(shortened);
+        self.told.push(pb::Difference {
+            r#where: place,
+            old,
+            new,
+        });
     }
 }
 
