@@ -1,6 +1,6 @@
 """Policies that change in the middle of random commands, by PolicyService: the engine's events are the oracle's.
 
-What the service says it installed (its tables, and when those of before come back) is installed in the oracle in one go; from
+What the service says it installed (its tables, and when those of before return) is installed in the oracle in one go; from
 there on both agree, an override's end included. A twin from a snapshot is asked the same and comes to the same state.
 """
 
