@@ -51,7 +51,6 @@ def test_every_rpc_has_a_method() -> None:
     named = {
         "install_policy": "install",
         "get_stats": "stats",
-        "get_live": "live",
         "list": "versions",
         "get": "version",
         "activate_scene": "activate_scenes",
