@@ -1,7 +1,7 @@
 """Policies that change in the middle of random commands, by PolicyService: the engine's events are the oracle's.
 
-What the service says it installed (its tables, and when those of before return) is installed in the oracle in one go; from
-there on both agree, an override's end included. A twin from a snapshot is asked the same and comes to the same state.
+What the service says it installed, its tables and when those of before return, is installed in the oracle in one go;
+from there on both agree, an override's end included. A twin from a snapshot comes to the same state.
 """
 
 from __future__ import annotations
