@@ -21,7 +21,7 @@ use crate::{Desk, How, Loop};
 
 /// Actions in one message.
 const ACTIONS_MAX: usize = 256;
-/// gRPC's RESOURCE_EXHAUSTED.
+/// gRPC's `RESOURCE_EXHAUSTED`.
 const BUSY: u16 = 8;
 const PAUSE: Duration = Duration::from_millis(5);
 /// `Act` calls under way.
