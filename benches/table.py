@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benches import by_cargo, kit
 from benches.peers.measure import FOLDER, matching
 from benches.rows import ROOT, Row, show, write
+from csroute.errors import CsrouteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,15 +45,21 @@ def main(*, short: bool, wanted: list[str]) -> None:
     """Measures group by group, and writes after each: what was measured is not lost with what fails."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
+    failed: dict[str, Exception] = {}
     for name in wanted or GROUPS:
         print(f"… {name}", file=sys.stderr, flush=True)
-        rows += GROUPS[name](short=short)
+        try:
+            rows += GROUPS[name](short=short)
+        except (CsrouteError, OSError, RuntimeError) as error:
+            failed[name] = error
         write(rows, FOLDER / "bench.json", SEED)
     show(rows)
     for row in rows:
         if "NOT VALID" in row.note:
             print(f"{row.what}: {row.note}")
     print(f"written: {FOLDER / 'bench.json'}, {FOLDER / 'bench.svg'}")
+    if failed:
+        sys.exit("\n".join(f"{name} failed: {error}" for name, error in failed.items()))
 
 
 def readme() -> None:

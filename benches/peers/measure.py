@@ -1,5 +1,8 @@
 """csroute and its peers at the same work, a round each in turn; every match is compared with the model's.
 
+Ratios are of lifecycles a second of a core: of csroute's one thread, and of the peer's server, its client left out.
+By the wall, on a machine that others use, whoever has more processes gets more of it; those rates are in bench.json.
+
 python -m benches.peers.measure [--quick]
 """
 
@@ -17,7 +20,7 @@ from benches.peers.by_csroute import Csroute
 from benches.peers.by_postgres import Postgres
 from benches.peers.by_redis import Redis, all_requests
 from benches.peers.reduced import Block, Model, World, workload
-from benches.peers.servers import REDIS_DURABLE, REDIS_IN_MEMORY, postgres, redis
+from benches.peers.servers import REDIS_DURABLE, REDIS_IN_MEMORY, cpu_s, postgres, redis
 from benches.rows import ROOT, Row, show
 
 __all__ = ["BATCH", "FOLDER", "IN_FLIGHT", "matching", "redis_durable"]
@@ -25,17 +28,22 @@ __all__ = ["BATCH", "FOLDER", "IN_FLIGHT", "matching", "redis_durable"]
 BATCH, IN_FLIGHT = 256, 16
 FOLDER = ROOT / "target" / "bench"
 COMMAND = "python -m benches.peers.measure"
-Round = Callable[[list[Block]], tuple[float, list[tuple[int, int]]]]
-"""Does these blocks: the seconds it took, and who got what. What can be made before the clock starts is."""
+Round = Callable[[list[Block]], tuple[float, float, list[tuple[int, int]]]]
+"""Does these blocks: the seconds it took, those with a core, and who got what. The clock starts after preparing."""
 
 
-def _timed(prepare: Callable[[list[Block]], Any], run: Callable[[Any], Any], matches: Callable[[Any], Any]) -> Round:
-    def round_of(blocks: list[Block]) -> tuple[float, list[tuple[int, int]]]:
+def _timed(
+    prepare: Callable[[list[Block]], Any],
+    run: Callable[[Any], Any],
+    matches: Callable[[Any], Any],
+    core_s: Callable[[], float] = time.thread_time,
+) -> Round:
+    def round_of(blocks: list[Block]) -> tuple[float, float, list[tuple[int, int]]]:
         ready = prepare(blocks)
-        began = time.perf_counter()
+        began, used = time.perf_counter(), core_s()
         done = run(ready)
-        took = time.perf_counter() - began
-        return took, matches(done)
+        took, used = time.perf_counter() - began, core_s() - used
+        return took, used, matches(done)
 
     return round_of
 
@@ -63,33 +71,47 @@ def _heapq(world: World) -> Round:
     return _timed(list, run, list)
 
 
-def _redis(path: Path, world: World, size: int, in_flight: int) -> Round:
+def _redis(server: tuple[Path, int], world: World, size: int, in_flight: int) -> Round:
+    path, pid = server
     peer = Redis(path, world)
-    return _timed(lambda blocks: all_requests(peer, blocks, size), lambda sent: peer.run(sent, in_flight), list)
+
+    def run(sent: list[bytes]) -> list[tuple[int, int]]:
+        return peer.run(sent, in_flight)
+
+    return _timed(lambda blocks: all_requests(peer, blocks, size), run, list, lambda: cpu_s(pid))
 
 
 def _postgres(psql: Any, world: World) -> Round:
     peer = Postgres(psql, world)
-    return _timed(lambda blocks: peer.prepare(blocks, psql.folder / "round.sql"), peer.run, list)
+
+    def prepare(blocks: list[Block]) -> Path:
+        return peer.prepare(blocks, psql.folder / "round.sql")
+
+    return _timed(prepare, peer.run, list, lambda: cpu_s(psql.pid))
 
 
 def _lifecycles(blocks: list[Block]) -> int:
     return sum(len(block.items) for block in blocks if block.kind == "complete")
 
 
-def _rounds(peers: dict[str, Round], blocks: list[Block], rounds: int, each: int) -> dict[str, list[float]]:
-    """Lifecycles a second of each, round by round; the blocks before are set-up. Raises if a match is another's."""
+def _rounds(
+    peers: dict[str, Round], blocks: list[Block], rounds: int, each: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Lifecycles a second, and a second of a core, of each peer, round by round; the blocks before are set-up.
+
+    Raises RuntimeError if a match is another than the model's.
+    """
     measured = rounds * each
-    rates: dict[str, list[float]] = {name: [] for name in peers}
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in peers}
     chunks = [blocks[:-measured]] + [blocks[at : at + each] for at in range(len(blocks) - measured, len(blocks), each)]
     for number, chunk in enumerate(chunks):
         expected = [match for block in chunk for match in block.matches]
         for name, peer in peers.items():
-            took, found = peer(chunk)
+            took, used, found = peer(chunk)
             if found != expected:
                 raise RuntimeError(f"{name} matched otherwise in round {number}")
             if number:
-                rates[name].append(_lifecycles(chunk) / took)
+                rates[name].append((_lifecycles(chunk) / took, _lifecycles(chunk) / max(used, 0.01)))
     return rates
 
 
@@ -114,18 +136,18 @@ def matching(*, short: bool, seed: int) -> list[Row]:
             }
             rates = _rounds(peers, blocks, rounds, each)
         ours = rates.pop("csroute")
-        note = "wire bytes in and out, in process, one thread; matches compared with the model's, each one"
+        note = "wire bytes in and out, in process, one thread; each match compared with the model's"
         for name, theirs in rates.items():
             rows.append(
                 Row(
                     f"the reduced work, {waiting:,} waiting: csroute's core",
-                    "lifecycles/s",
-                    ours,
+                    "lifecycles/s of a core",
+                    [of_a_core for _, of_a_core in ours],
                     name,
-                    [our / their for our, their in zip(ours, theirs, strict=True)],
+                    [our / their for (_, our), (_, their) in zip(ours, theirs, strict=True)],
                     COMMAND,
                     note,
-                    {"peer": theirs},
+                    {"by_the_wall": [wall for wall, _ in ours], "peer": theirs},
                 )
             )
     return rows
@@ -135,8 +157,9 @@ def redis_durable(world: World, *, rounds: int, each: int, seed: int) -> list[fl
     """Redis with appendfsync always, the same batch and as many in flight: lifecycles a second."""
     blocks = list(workload(world, waiting=0, blocks=(rounds + 1) * each, size=BATCH, seed=seed))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, redis(Path(folder), *REDIS_DURABLE) as path:
-        return _rounds({"redis": _redis(path, world, BATCH, IN_FLIGHT)}, blocks, rounds, each)["redis"]
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, redis(Path(folder), *REDIS_DURABLE) as server:
+        rates = _rounds({"redis": _redis(server, world, BATCH, IN_FLIGHT)}, blocks, rounds, each)["redis"]
+    return [wall for wall, _ in rates]
 
 
 if __name__ == "__main__":

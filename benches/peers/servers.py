@@ -1,6 +1,6 @@
 """Redis and Postgres for a while: on a unix socket in a folder of their own, ended by their process ids.
 
-with redis(folder) as socket_path: ...
+with redis(folder) as (path, pid): ...
 with postgres(folder) as psql: psql("select 1")
 """
 
@@ -21,7 +21,7 @@ from scripts.peers import POSTGRES, REDIS, WHERE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["REDIS_DURABLE", "REDIS_IN_MEMORY", "Psql", "postgres", "redis"]
+__all__ = ["REDIS_DURABLE", "REDIS_IN_MEMORY", "Psql", "cpu_s", "postgres", "redis"]
 
 _LIBRARIES = WHERE / "root/usr/lib/x86_64-linux-gnu"
 _ENVIRONMENT = {**os.environ, "LD_LIBRARY_PATH": f"{_LIBRARIES}:{POSTGRES.parent / 'lib'}", "LC_ALL": "C.UTF-8"}
@@ -53,8 +53,8 @@ def _ended(process: subprocess.Popen[bytes], signal: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def redis(folder: Path, *options: str) -> Iterator[Path]:
-    """A Redis that listens on the path given."""
+def redis(folder: Path, *options: str) -> Iterator[tuple[Path, int]]:
+    """A Redis: the socket that it listens on, and its process id."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "redis.sock"
     command: list[str | Path] = [REDIS, "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "", *options]
@@ -62,7 +62,13 @@ def redis(folder: Path, *options: str) -> Iterator[Path]:
         process = subprocess.Popen(command, env=_ENVIRONMENT, stdout=log, stderr=log)
         with _ended(process, 15):
             _until(lambda: _connects(path), "Redis", process)
-            yield path
+            yield path, process.pid
+
+
+def cpu_s(pid: int) -> float:
+    """The time that a process, and its children that ended, had a core so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _connects(path: Path) -> bool:
@@ -75,8 +81,8 @@ def _connects(path: Path) -> bool:
 class Psql:
     """Runs SQL by `psql`, one connection a call."""
 
-    def __init__(self, folder: Path, user: str | None) -> None:
-        self.folder, self.user = folder, user
+    def __init__(self, folder: Path, user: str | None, pid: int) -> None:
+        self.folder, self.user, self.pid = folder, user, pid
 
     def __call__(self, sql: str) -> str:
         """What it printed: rows a line, columns by |. Raises RuntimeError with what Postgres said."""
@@ -140,7 +146,7 @@ def postgres(folder: Path) -> Iterator[Psql]:
         command += ["-c", f"{option}={value}"]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(command, env=_ENVIRONMENT, user=user, stdout=log, stderr=log)
-        psql = Psql(folder, name)
+        psql = Psql(folder, name, process.pid)
 
         def answers() -> bool:
             try:

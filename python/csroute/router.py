@@ -46,15 +46,14 @@ from google.protobuf.message import Message
 from csroute import _csroute, types
 from csroute.errors import ConfigError, RejectedError, rejection
 from csroute.policy import Duration, Policy, load, preset
+from csroute.steered import Steered
 from csroute.types import ActionResult, AgentView, Explanation, Position, RouteResult, Stats, TicketResult, TicketView
 from csroute.types.versions import apply_request, override_request, rollback_request, scene_request, table_request
 from csroute.v1 import (
     admin_pb2,
     agent_pb2,
-    canary_pb2,
     event_pb2,
     explain_pb2,
-    live_pb2,
     policy_pb2,
     stats_pb2,
     ticket_pb2,
@@ -97,7 +96,7 @@ def policy_bytes(source: PolicySource) -> bytes:
         ) from None
 
 
-class Router:
+class Router(Steered):
     """One tenant's router, in process. Not for several threads at a time.
 
     Args:
@@ -190,11 +189,6 @@ class Router:
         """Why a ticket is where it is. `print` it."""
         request = explain_pb2.ExplainRequest(ticket=ticket)
         return Explanation.from_wire(self._call("Explain", request, explain_pb2.ExplainReply))
-
-    def explain_queue(self, queue: str) -> types.QueueExplanation:
-        """What holds a queue up, and what would help. `print` it."""
-        request = explain_pb2.ExplainQueueRequest(queue=queue)
-        return types.QueueExplanation.from_wire(self._call("ExplainQueue", request, explain_pb2.ExplainQueueReply))
 
     # --- agents ----------------------------------------------------------------------------------------------------
 
@@ -445,50 +439,6 @@ class Router:
         """Figures: what is there now, and counters since start. The hash is 0 unless asked for: it reads everything."""
         request = stats_pb2.GetStatsRequest(with_state_hash=with_state_hash)
         return Stats.from_wire(self._call("GetStats", request, stats_pb2.GetStatsReply))
-
-    def live(self) -> types.Live:
-        """The live state as tables: what a controller steers by."""
-        return types.Live.from_wire(self._call("GetLive", live_pb2.GetLiveRequest(), live_pb2.GetLiveReply))
-
-    def tune(self, rules: Iterable[types.RuleTuning], *, lapse_ms: int = 0, policy_version: int = 0) -> ActionResult:
-        """Moves these rules' figures, and no others', for so long (0: 10 s), whoever waits included; none: ends it.
-
-        `policy_version`: what it was made for; ConflictError if another policy is installed by now. 0: any.
-        """
-        wire = [rule.to_wire() for rule in rules]
-        request = live_pb2.TuneRequest(rules=wire, lapse_ms=lapse_ms, policy_version=policy_version)
-        return self._action("Tune", request)
-
-    def start_canary(
-        self,
-        policy: PolicySource,
-        *,
-        share: float = 0.1,
-        margin: float = 0.02,
-        error: float = 0.01,
-        tickets_min: int = 100,
-    ) -> ActionResult:
-        """Tries a policy on `share` of the tickets, by a hash of the customer, else of the ticket. Whoever waits stays.
-
-        It is behind when its service level is below the policy's by more than `margin`, with an error of `error` over
-        all looks, from `tickets_min` tickets of either side on; then `csroute serve` stops it. Any install ends it.
-        """
-        request = canary_pb2.CanaryRequest(
-            policy=policy_bytes(policy),
-            share_milli=round(share * 1000),
-            margin_milli=round(margin * 1000),
-            error_milli=round(error * 1000),
-            tickets_min=tickets_min,
-        )
-        return self._action("Canary", request)
-
-    def stop_canary(self, *, reclassify: bool = True) -> ActionResult:
-        """No more tickets for the canary; with `reclassify` those of its that wait go back to the policy."""
-        return self._action("StopCanary", canary_pb2.StopCanaryRequest(reclassify=reclassify))
-
-    def canary(self) -> types.Canary:
-        """The canary that is on, and what came of both sides."""
-        return types.Canary.from_wire(self._call("GetCanary", canary_pb2.GetCanaryRequest(), canary_pb2.GetCanaryReply))
 
     # --- time, events, state ---------------------------------------------------------------------------------------
 

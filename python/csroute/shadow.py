@@ -175,6 +175,8 @@ def follow(
         if after == newest:
             continue
         for seen in client.list_tickets(states=_SEEN, page_size=batch, page_token=str(after) if after else "").tickets:
+            if seen.ticket_sequence > newest:
+                continue  # it came meanwhile: the next look has it
             if seen.agent and seen.agent not in agents:
                 agents = _agents(client)
             shadow.compare(seen, agents.get(seen.agent))

@@ -75,7 +75,7 @@ def test_csroute(blocks: list[Block]) -> None:
 @pytest.mark.parametrize("options", [REDIS_IN_MEMORY, REDIS_DURABLE], ids=["in memory", "durable"])
 @pytest.mark.parametrize("size", [1, 256])
 def test_redis(blocks: list[Block], tmp_path: Path, options: tuple[str, ...], size: int) -> None:
-    with redis(tmp_path, *options) as path:
+    with redis(tmp_path, *options) as (path, _):
         peer = Redis(path, SMALL)
         assert peer.run(all_requests(peer, blocks, size), in_flight=16) == expected(blocks), f"CSROUTE_SEED={SEED}"
         peer.close()

@@ -26,7 +26,7 @@ def blocks(page: str) -> Iterator[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("tutorial.md", 5), ("policy.md", 5), ("simulate.md", 4), ("operations.md", 1)]
+    ("page", "least"), [("tutorial.md", 5), ("policy.md", 5), ("operations.md", 1), ("simulate.md", 4)]
 )
 def test_a_page_does_what_it_says(page: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("page")

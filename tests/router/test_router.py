@@ -54,6 +54,9 @@ def test_every_rpc_has_a_method() -> None:
         "list": "versions",
         "get": "version",
         "activate_scene": "activate_scenes",
+        "get_live": "live",
+        "canary": "start_canary",
+        "get_canary": "canary",
     }
     internal = {name for name in snake if re.match("(watch|work)_|reclassify", name)}
     for name in snake - streams - internal:

@@ -44,7 +44,7 @@ def load(
     seed: Annotated[int, typer.Option(help="The same seed, the same tickets and arrivals.")] = 11,
     token: Annotated[str, typer.Option(envvar="CSROUTE_TOKEN", help="An API key or a JWT.")] = "",
     tenant: Annotated[str, typer.Option(help="For whom. Empty: the server's default.")] = "",
-    server_pid: Annotated[int, typer.Option(help="Note this process's memory too.")] = 0,
+    server_pid: Annotated[int, typer.Option(help="Note this process's memory and CPU time too.")] = 0,
     json_path: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report here.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as a page with charts.")] = None,
 ) -> None:

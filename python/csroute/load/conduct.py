@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import secrets
 import signal
 import tempfile
@@ -42,6 +43,8 @@ _STILL_S: Final = 1.0
 """Desks that completed nothing for so long have nothing left."""
 _AGENTS_A_CALL: Final = 1000
 _IDS_A_CALL: Final = 10_000
+_ASKED_MAX: Final = 100_000
+"""Tickets that nobody completed, and that the server is asked about one by one."""
 _SUMMED: Final = (
     "calls", "sent", "taken", "good", "offered", "replayed", "unanswered", "unsent", "completed",
     "completed_measured", "strangers", "in_flight",
@@ -107,9 +110,11 @@ async def _played(options: Options, source: Source, show: Show | None) -> Figure
             child.order("stop")
         left = [await child.report("ledger", timeout_s=_ANSWER_S) for child in children]
         books = [Book(unpack(one["given"]), _told(one["told"])) for one in left]
-        server = await _word(client, open_ids(options.name, books))
+        opened = open_ids(options.name, books)
+        asked = opened[:: 1 + len(opened) // _ASKED_MAX]  # all, or one in so many
+        server = await _word(client, asked)
         after = await client.stats()
-    tally = reconcile(options.name, books, server)
+    tally = {**reconcile(options.name, books, asked, server), "not_completed": len(opened)}
     waiting = {"before": before.waiting, "after": after.waiting}
     return _report(options, left, tally, series, waiting)
 
@@ -155,6 +160,7 @@ async def _look_on(options: Options, children: list[Child], begun: float, show: 
             seen[f"{rate}_per_s"] = round((seen[rate] - last.get(rate, 0)) / max(passed, 1e-3))
         if options.server_pid:
             seen["rss_bytes"] = _resident(options.server_pid)
+            seen["server_cpu_s"] = _cpu_s(options.server_pid)
         last = seen
         series.append(seen)
         if show is not None:
@@ -193,6 +199,22 @@ def _resident(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
 
 
+def _cpu_s(pid: int) -> float:
+    """The time that a process's threads had a core so far, user's and system's."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _server_us(series: list[Figures]) -> float:
+    """µs of a core that the server used for a ticket that was taken, by the looks; 0: it was not looked at."""
+    looks = [look for look in series if "server_cpu_s" in look]
+    taken = looks[-1]["taken"] - looks[0]["taken"] if looks else 0
+    return round(1e6 * (looks[-1]["server_cpu_s"] - looks[0]["server_cpu_s"]) / taken, 2) if taken else 0.0
+
+
 async def _settled(children: list[Child]) -> None:
     """Until the desks have nothing left to complete."""
     completed, since = -1, time.monotonic()
@@ -225,6 +247,7 @@ def _report(options: Options, left: list[Figures], tally: Figures, series: list[
         "refused_by_code": counts["refused"],
         "actions_refused_by_code": counts["actions_refused"],
         "generator_cores": round(max(counts["cpu_s"]) / (options.warm_up_s + options.seconds), 2),
+        "server_us_a_ticket": _server_us(series),
         "waiting": waiting,
         "others_tickets": counts["strangers"],
         "nice": left[0]["nice"],

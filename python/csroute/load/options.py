@@ -42,7 +42,7 @@ class Options:
             afterwards.
         agents_scale: of the workload's people.
         token, tenant: for every call.
-        server_pid: a process whose memory is noted too; 0: none.
+        server_pid: a process of this machine whose memory and CPU time are noted too; 0: none.
         name: the run's, in the ids of its tickets; empty: one by the time.
     """
 

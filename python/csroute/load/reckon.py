@@ -1,13 +1,16 @@
 """The reckoning: what the processes were told of each ticket, against each other and against the server's word.
 
 >>> books = [Book(bytearray([5, 2, 2, 0xFF]), {0: (bytearray([1, 1]), bytearray([1, 1]))})]
->>> tally = reconcile("run", books, {"run.00-00000002": "WAITING"})
+>>> asked = open_ids("run", books)
+>>> asked
+['run.00-00000002']
+>>> tally = reconcile("run", books, asked, {"run.00-00000002": "WAITING"})
 >>> tally["acknowledged"], tally["completed"], tally["refused"], tally["open"], tally["problems"]
 (3, 2, 1, {'WAITING': 1}, [])
->>> reconcile("run", books, {})["problems"]
+>>> reconcile("run", books, asked, {})["problems"]
 ['1 tickets were acknowledged and are lost: run.00-00000002']
 >>> books[0].told[0][1][0] = 2
->>> reconcile("run", books, {"run.00-00000002": "WAITING"})["problems"]
+>>> reconcile("run", books, asked, {"run.00-00000002": "WAITING"})["problems"]
 ['1 tickets were completed twice: run.00-00000000']
 """
 
@@ -67,11 +70,10 @@ def open_ids(run: str, books: Sequence[Book]) -> list[str]:
     return found
 
 
-def reconcile(run: str, books: Sequence[Book], server: Mapping[str, str]) -> dict[str, Any]:
-    """What became of the tickets. `server`: its word on those of `open_ids` that it knows."""
+def reconcile(run: str, books: Sequence[Book], asked: Sequence[str], server: Mapping[str, str]) -> dict[str, Any]:
+    """What became of the tickets. `asked`: those of `open_ids` that the server was asked of; `server`: its word."""
     problems: list[str] = []
     totals: Counter[str] = Counter()
-    lost: list[str] = []
     for process, book in enumerate(books):
         assigned, completed = _sums(books, process, 0), _sums(books, process, 1)
         for what, counts in (("assigned", assigned), ("completed", completed)):
@@ -82,14 +84,8 @@ def reconcile(run: str, books: Sequence[Book], server: Mapping[str, str]) -> dic
         totals["sent"] += len(book.given)
         totals["refused"] += book.given.count(REFUSED)
         totals["unanswered"] += book.given.count(NO_ANSWER)
-        done = completed.ljust(len(book.given), b"\0")
-        lost += [
-            name
-            for number, (mark, count) in enumerate(zip(book.given, done, strict=False))
-            if not count
-            and mark not in (NEVER_SENT, NO_ANSWER, REFUSED)
-            and (name := _id(run, process, number)) not in server
-        ]
+    # Without an answer it may never have been taken.
+    lost = [name for name in asked if name not in server and _mark(books, name) != NO_ANSWER]
     _tell(problems, "were acknowledged and are lost", lost)
     acknowledged = totals["sent"] - totals["refused"] - totals["unanswered"]
     opened = dict(Counter(server.values()))
@@ -97,10 +93,16 @@ def reconcile(run: str, books: Sequence[Book], server: Mapping[str, str]) -> dic
     return {
         **{name: totals[name] for name in names},
         "acknowledged": acknowledged,
+        "asked": len(asked),
         "open": opened,
         "lost": len(lost),
         "problems": problems,
     }
+
+
+def _mark(books: Sequence[Book], name: str) -> int:
+    process, number = name.rsplit(".", 1)[1].split("-")
+    return books[int(process)].given[int(number)]
 
 
 def _tell(problems: list[str], what: str, tickets: Sequence[str]) -> None:

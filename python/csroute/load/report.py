@@ -45,6 +45,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         f"ledger: {ledger['sent']:,} sent, {ledger['acknowledged']:,} acknowledged, {ledger['completed']:,} completed, "
         f"{ledger['refused']:,} refused, {ledger['unanswered']:,} without an answer, {ledger['lost']:,} lost"
         + "".join(f", {count:,} {state.lower()}" for state, count in ledger["open"].items())
+        + (f" of {ledger['asked']:,} asked about" if ledger["asked"] < ledger["not_completed"] else "")
     )
     said.append(
         f"the busiest generator used {report['generator_cores']:.2f} of a core, at nice {report['nice']}"

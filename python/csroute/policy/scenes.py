@@ -122,7 +122,7 @@ class Scene:
     """A set of changes, switched on and off as one."""
 
     def __init__(self, *changes: Change, why: str = "", dates: Dates = Dates()) -> None:
-        """`dates`: when it may be on; outside of them it is refused, and switched off."""
+        """`dates`: when it may be on: named before, it comes on by itself; at its end it goes off."""
         if not changes or not all(isinstance(each, Change) for each in changes):
             raise TypeError("a scene is made of change(…) and wake(…), at least one")
         self.changes, self.why, self.dates = changes, why, dates

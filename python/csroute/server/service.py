@@ -282,14 +282,13 @@ class Server:
         """
         if bool(config.tls_certificate) != bool(self.config.tls_certificate):
             raise ConfigError("tls_certificate: TLS comes and goes with a restart alone")
-        fresh = certificates(config)
-        credentials(config)
-        if self._native is not None and fresh is not None:
-            try:
-                self._native.set_tls(fresh.pems())
-            except ValueError as error:
-                raise ConfigError(str(error)) from None
-        self._set_access(config)
+        fresh, before = certificates(config), self._certificates
+        self._set_native_tls(fresh)
+        try:
+            self._set_access(config)
+        except ConfigError:
+            self._set_native_tls(before)  # or the doors would show different ones
+            raise
         self._certificates = fresh
         self._node.set_in_flight_max(config.in_flight_max)
         self._door.set_limits(config.streams_max)
@@ -298,6 +297,14 @@ class Server:
         differs = {name for name, value in config if value != getattr(self.config, name)}
         self.config = self.config.model_copy(update={name: getattr(config, name) for name in differs & RELOADED})
         self._log.info("reloaded", changed=sorted(differs & RELOADED), needs_restart=sorted(differs - RELOADED))
+
+    def _set_native_tls(self, certificates: Certificates | None) -> None:
+        if self._native is None or certificates is None:
+            return
+        try:
+            self._native.set_tls(certificates.pems())
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     def _listen_for_metrics(self) -> None:
         if self.config.metrics_listen == "off":

@@ -81,12 +81,9 @@ class Steersman:
     async def _run(self) -> None:
         pause_s = _PAUSE_S[0]
         while True:
-            good = 0
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "csroute.controllers.child", self._named,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+            good, process = 0, None
             try:
+                process = await self._process()
                 child = await self._begun(process)
                 self.figures["running"] = 1
                 self._log.info("controller_started", pid=process.pid, period_s=child.period_s, rules=len(child.ranges))
@@ -95,15 +92,21 @@ class Steersman:
                     good += await self._period(child)
                     rest_s = began + child.period_s - asyncio.get_running_loop().time()
                     await asyncio.sleep(max(rest_s, 0))
-            except _LostError as lost:
+            except (_LostError, OSError) as lost:
                 self.figures["lost"] += 1
                 pause_s = _PAUSE_S[0] if good >= _GOOD_ENOUGH else pause_s
                 self._log.warning("controller_lost", reason=str(lost), again_in_s=pause_s)
             finally:
                 self.figures["running"] = 0
-                await _end(process)
+                if process is not None:
+                    await _end(process)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _PAUSE_S[1])
+
+    async def _process(self) -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "csroute.controllers.child", self._named)
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
 
     async def _begun(self, process: asyncio.subprocess.Process) -> _Child:
         said = await _within(_START_S, _receive(process), "it has not started")

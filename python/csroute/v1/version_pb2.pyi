@@ -601,7 +601,7 @@ class InstallReply(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     LEFT_FIELD_NUMBER: _builtins.int
     differences_more: _builtins.int
-    """Those beyond."""
+    """How many rules and other things differ beyond."""
     waiting: _builtins.int
     """Tickets scheduled, waiting or suspended: counted by a dry run alone, while routing goes on."""
     changed: _builtins.int
@@ -619,7 +619,7 @@ class InstallReply(_message.Message):
     def version(self) -> Global___Version: ...
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
-        """Against what was in force; at most 1000."""
+        """Against what was in force, scenes and overrides made; the first 50. Diff tells 1000."""
 
     @_builtins.property
     def planned(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedVersion]:

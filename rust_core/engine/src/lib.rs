@@ -303,6 +303,7 @@ impl Engine {
             // What was put in line may have been matched since; what is gone overflowed.
             if let Some(key) = answer.lined {
                 *answer = self.left(key);
+                answer.lined = None; // a place in this memory, which nobody else knows
             }
         }
         std::mem::swap(&mut self.out, events);

@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::disk::{Disk, in_folder};
@@ -48,7 +49,7 @@ pub enum Start {
 }
 
 /// One block, verified.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Block<'a> {
     /// After this block.
     pub position: Position,
@@ -66,13 +67,21 @@ pub struct Block<'a> {
     pub segment: u64,
     /// Where in that file it begins.
     pub offset: u64,
-    body: &'a [u8],
+    body: Cow<'a, [u8]>,
 }
 
-impl<'a> Block<'a> {
+impl Block<'_> {
+    /// The same, on its own: the reader may go on.
+    pub fn into_owned(self) -> Block<'static> {
+        Block {
+            body: Cow::Owned(self.body.into_owned()),
+            ..self
+        }
+    }
+
     /// Its records, in order.
-    pub fn records(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (body, mut at) = (self.body, 0);
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let (body, mut at) = (&*self.body, 0);
         std::iter::from_fn(move || {
             let (payload, next) = unframe(body, at).ok()?;
             at = next;
@@ -244,7 +253,7 @@ impl Reader {
             records: header.records,
             segment,
             offset: end - bytes - BLOCK_HEADER_BYTES as u64,
-            body,
+            body: Cow::Borrowed(body),
         }
     }
 

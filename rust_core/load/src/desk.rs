@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use csroute_wire::Method;
@@ -20,6 +21,9 @@ use crate::{Desk, How, Loop};
 
 /// Actions in one message.
 const ACTIONS_MAX: usize = 256;
+/// gRPC's `RESOURCE_EXHAUSTED`.
+const BUSY: u16 = 8;
+const PAUSE: Duration = Duration::from_millis(5);
 /// `Act` calls under way.
 const ACTORS: usize = 4;
 
@@ -117,9 +121,18 @@ async fn act_on(floor: Rc<Floor>, client: Client) {
 /// One `Act` of what there is to do.
 pub async fn act(floor: &Floor, client: &Client) {
     let (actions, bytes) = gathered(floor, ACT).await;
-    let ended = client.unary(Method::Act.path(), &bytes, None).await;
-    let Ended::Well(reply) = ended else {
-        return floor.board().fail(format!("the desk was not answered: {ended:?}"));
+    let reply = match client.unary(Method::Act.path(), &bytes, None).await {
+        Ended::Well(reply) => reply,
+        // Nothing was done: again, a little later.
+        Ended::Status(code @ BUSY) => {
+            *floor.board().counts.actions_refused.entry(code).or_default() += actions.len() as u64;
+            for action in actions.into_iter().rev() {
+                floor.todo.borrow_mut().push_front(action);
+            }
+            tokio::time::sleep(PAUSE).await;
+            return floor.has_todo.notify_one();
+        }
+        ended => return floor.board().fail(format!("the desk was not answered: {ended:?}")),
     };
     let results = ActionResults::decode(&*reply).map_or(Vec::new(), |reply| reply.results);
     if results.len() != actions.len() {

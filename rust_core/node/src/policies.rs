@@ -17,7 +17,7 @@ use csroute_engine::policy::PolicySpec;
 use csroute_engine::{Candidate, Code, Micros, Rejection};
 use csroute_wire::pb::csroute::v1 as pb;
 use csroute_wire::pb::csroute::v1::VersionCause as Cause;
-use csroute_wire::{Query, Wish, difference, install, tables, version_of};
+use csroute_wire::{DIFFERENCES_TOLD, Differences, Query, Wish, difference, install, tables, version_of};
 use prost::Message;
 
 use crate::versions::{Base, Declared, KeptVersion, Plan, Planned, Standing, Versions};
@@ -257,8 +257,8 @@ impl Versions {
         made_of(version, &first, &spec.name, &bytes);
         version.told.source_bytes = u32::try_from(source).unwrap_or(u32::MAX);
         let found = match self.current() {
-            Some(current) => difference(&tables(&self.bytes_of(current)?)?, &tables(&bytes)?),
-            None => csroute_wire::Differences::default(),
+            Some(current) => difference(&tables(&self.bytes_of(current)?)?, &tables(&bytes)?, DIFFERENCES_TOLD),
+            None => Differences::none(0),
         };
         let reply = pb::InstallReply {
             version: Some(version.told.clone()),

@@ -4,7 +4,9 @@
 //! Nothing of the state is served before the whole is read. Recovering changes nothing but the torn tail, which was
 //! never acknowledged: interrupted, it is done again, to the same end.
 
-use std::sync::Arc;
+use std::panic::resume_unwind;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use csroute_engine::{Micros, SEMANTICS};
 use csroute_journal as journal;
@@ -43,6 +45,8 @@ pub struct Report {
     pub last: Micros,
 }
 
+/// Blocks read and not yet applied: a block is a MiB or so, and never more than the journal's bound.
+const BLOCKS_AHEAD: usize = 4;
 /// Blocks between two tellings of how far it is.
 const TELL_EVERY: u64 = 256;
 
@@ -58,18 +62,19 @@ pub fn recover(
     let snapshot = load_newest(core, &disk, &mut report.bad_snapshots)?;
     report.snapshot = snapshot.as_ref().map_or(0, |snapshot| snapshot.position.block);
     report.last = snapshot.as_ref().map_or(0, |snapshot| snapshot.time_us);
-    let mut recovery = folder.recover(options, snapshot.map(|snapshot| snapshot.position))?;
+    let recovery = folder.recover(options, snapshot.map(|snapshot| snapshot.position))?;
     let mut progress = Progress::default();
-    while let Some(block) = recovery.next_block()? {
+    let recovery = read_ahead(recovery, |block, there| {
         progress.blocks += 1;
         progress.records += u64::from(block.records);
         report.last = report.last.max(block.time_us);
-        replay_block(core, &block, &disk.folder())?;
-        if progress.blocks.is_multiple_of(TELL_EVERY) {
-            (progress.bytes, progress.bytes_max) = recovery.progress()?;
+        replay_block(core, block, &disk.folder())?;
+        if let Some(there) = there {
+            (progress.bytes, progress.bytes_max) = there;
             told(progress);
         }
-    }
+        Ok(())
+    })?;
     (progress.bytes, progress.bytes_max) = recovery.progress()?;
     told(progress);
     let (log, recovered) = recovery.finish()?;
@@ -82,6 +87,32 @@ pub fn recover(
     });
     report.last = report.last.max(core.latest());
     Ok((log, report))
+}
+
+/// Gives each block to `apply`, now and then with the bytes read and those there are. Reading and verifying go ahead on
+/// a thread of their own: together they cost a good part of what applying does.
+fn read_ahead(
+    mut recovery: journal::Recovery,
+    mut apply: impl FnMut(&Block<'_>, Option<(u64, u64)>) -> Result<(), Trouble>,
+) -> Result<journal::Recovery, Trouble> {
+    let (ahead, blocks) = mpsc::sync_channel(BLOCKS_AHEAD);
+    thread::scope(|scope| {
+        let reading = scope.spawn(move || -> Result<_, Trouble> {
+            for number in 1_u64.. {
+                let Some(block) = recovery.next_block()? else { break };
+                let block = block.into_owned();
+                let tell = number.is_multiple_of(TELL_EVERY);
+                let there = tell.then(|| recovery.progress()).transpose()?;
+                if ahead.send((block, there)).is_err() {
+                    break; // applying ended early: its trouble is what counts
+                }
+            }
+            Ok(recovery)
+        });
+        let applied = blocks.into_iter().try_for_each(|(block, there)| apply(&block, there));
+        let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+        applied.and(read)
+    })
 }
 
 /// Loads the newest snapshot that is whole; the files and reasons of those that are not.

@@ -7,7 +7,7 @@
 
 use csroute_engine::{Code, Micros, Rejection};
 use csroute_wire::pb::csroute::v1 as pb;
-use csroute_wire::{Look, difference, made, tables, version_of};
+use csroute_wire::{DIFFERENCES_MAX, Look, difference, made, tables, version_of};
 use prost::Message;
 
 /// Versions stay, whatever the bounds.
@@ -346,7 +346,7 @@ impl Versions {
                     [] => self.bytes_of(self.version(asked.to)?)?,
                     given => given.to_vec(),
                 };
-                let found = difference(&tables(&old)?, &tables(&new)?);
+                let found = difference(&tables(&old)?, &tables(&new)?, DIFFERENCES_MAX);
                 pb::DiffReply {
                     differences: found.told,
                     differences_more: found.more,

@@ -60,12 +60,30 @@ fn live(seed: u64, requests: usize) -> (NodeCore, Vec<Block>) {
             request: &asked.request,
         };
         let _ = core.call(&call, now);
+        if load.rng.chance(50) {
+            core.sweep(now);
+        }
         if load.rng.chance(20) {
             seal(&mut core);
         }
     }
     seal(&mut core);
     (core, blocks)
+}
+
+/// What each tenant says of its policies.
+fn versions(core: &mut NodeCore) -> Vec<Vec<u8>> {
+    let tenants = ["left", "right"];
+    let list = |tenant| Call {
+        method: Method::PolicyList.number(),
+        tenant,
+        caller: "test",
+        request: b"",
+    };
+    let later = core.latest();
+    tenants
+        .map(|tenant| core.call(&list(tenant), later).expect("it is listed"))
+        .into()
 }
 
 fn replay(core: &mut NodeCore, records: &[Vec<u8>]) {
@@ -80,13 +98,14 @@ proptest! {
 
     #[test]
     fn a_replay_comes_to_the_same(seed: u64) {
-        let (core, blocks) = live(seed, 600);
+        let (mut core, blocks) = live(seed, 600);
         let mut again = NodeCore::new(Limits { tenants_max: 1, message_bytes_max: 1, ..Limits::default() });
         for (records, hash) in &blocks {
             replay(&mut again, records);
             prop_assert_eq!(again.log.hash(), *hash);
         }
         prop_assert_eq!(state_hashes(&again), state_hashes(&core));
+        prop_assert_eq!(versions(&mut again), versions(&mut core));
         prop_assert!(again.log.is_empty(), "a replay keeps nothing");
     }
 

@@ -11,8 +11,10 @@ use crate::making::OVERRIDE;
 use crate::pb::csroute::v1 as pb;
 use crate::scenes;
 
-/// Differences told; the others are counted.
+/// Differences told to those who ask for them; the others are counted, rule by rule.
 pub const DIFFERENCES_MAX: usize = 1000;
+/// Told with an install, while routing waits.
+pub const DIFFERENCES_TOLD: usize = 50;
 /// Longest value told, bytes.
 const SAID_BYTES_MAX: usize = 400;
 
@@ -20,26 +22,40 @@ const SAID_BYTES_MAX: usize = 400;
 static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).ok());
 
 /// A list of what differs, with a bound.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Differences {
     /// The first.
     pub told: Vec<pb::Difference>,
-    /// How many more there are.
+    /// How many more things differ.
     pub more: u64,
+    most: usize,
 }
 
 impl Differences {
-    fn add(&mut self, place: String, old: String, new: String) {
-        if self.told.len() < DIFFERENCES_MAX {
-            let [old, new] = [old, new].map(shortened);
-            self.told.push(pb::Difference {
-                r#where: place,
-                old,
-                new,
-            });
-        } else {
-            self.more += 1;
+    /// None, of so many that would be told.
+    pub fn none(most: usize) -> Self {
+        Self {
+            told: Vec::new(),
+            more: 0,
+            most,
         }
+    }
+
+    fn full(&self) -> bool {
+        self.told.len() >= self.most
+    }
+
+    fn add(&mut self, place: String, old: String, new: String) {
+        if self.full() {
+            self.more += 1;
+            return;
+        }
+        let [old, new] = [old, new].map(shortened);
+        self.told.push(pb::Difference {
+            r#where: place,
+            old,
+            new,
+        });
     }
 }
 
@@ -61,6 +77,10 @@ fn dynamic(kind: &str, message: &impl Message) -> Option<DynamicMessage> {
 /// Field by field, those of `skip` left out.
 fn fields<T: Message + PartialEq>(kind: &str, place: &str, old: &T, new: &T, skip: &[&str], out: &mut Differences) {
     if old == new {
+        return;
+    }
+    if out.full() {
+        out.more += 1; // what of it differs costs more than routing may wait
         return;
     }
     let (Some(old), Some(new)) = (dynamic(kind, old), dynamic(kind, new)) else {
@@ -146,9 +166,10 @@ fn as_it_is(tables: &pb::CompiledPolicy) -> pb::CompiledPolicy {
 }
 
 /// Every difference in what holds, scenes and overrides made. None: the same, but perhaps for how many cases were met.
-pub fn difference(old: &pb::CompiledPolicy, new: &pb::CompiledPolicy) -> Differences {
+/// `most` are told.
+pub fn difference(old: &pb::CompiledPolicy, new: &pb::CompiledPolicy, most: usize) -> Differences {
     let (old, new) = (&as_it_is(old), &as_it_is(new));
-    let mut out = Differences::default();
+    let mut out = Differences::none(most);
     let lists = [
         "attributes",
         "channels",

@@ -46,7 +46,7 @@ mod survey;
 mod view;
 
 pub use decode::{Request, Watch, Write, decode};
-pub use difference::{DIFFERENCES_MAX, Differences, difference};
+pub use difference::{DIFFERENCES_MAX, DIFFERENCES_TOLD, Differences, difference};
 pub use event::{concerns, encode_event, finish_watch_reply};
 pub use making::{made, tables, version_of};
 pub use method::{Effect, Kind, Method};

@@ -32,7 +32,7 @@ impl Bare {
         };
         for class in 0..classes {
             for profile in 0..profiles {
-                if rng.chance(world.served) {
+                if rng.chance(world.served()) {
                     bare.serves[profile].push(class as u32);
                     bare.served[class].push(profile as u32);
                 }

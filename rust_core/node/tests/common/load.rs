@@ -47,6 +47,24 @@ pub fn policy(name: &str) -> pb::CompiledPolicy {
         }],
         ..pb::Effects::default()
     };
+    let scene = |(name, head_start_ms): (&str, i64)| pb::SceneTable {
+        name: name.into(),
+        changes: vec![pb::ChangeTable {
+            layer: "queue".into(),
+            rule: "vip".into(),
+            fields: vec!["head_start".into()],
+            effects: Some(pb::Effects {
+                head_start_ms,
+                ..pb::Effects::default()
+            }),
+            wake: false,
+        }],
+        ..pb::SceneTable::default()
+    };
+    let mut gold = test("gold");
+    if let Some(pb::condition::Node::Test(test)) = &mut gold.node {
+        test.attribute = "hour".into();
+    }
     pb::CompiledPolicy {
         format: 1,
         name: name.into(),
@@ -70,6 +88,15 @@ pub fn policy(name: &str) -> pb::CompiledPolicy {
             every: false,
             rules: vec![
                 pb::RuleTable {
+                    name: "gold".into(),
+                    when: Some(gold),
+                    effects: Some(pb::Effects {
+                        head_start_ms: 8000,
+                        ..pb::Effects::default()
+                    }),
+                    ..pb::RuleTable::default()
+                },
+                pb::RuleTable {
                     name: "vip".into(),
                     when: Some(test("vip")),
                     effects: Some(offered),
@@ -88,6 +115,18 @@ pub fn policy(name: &str) -> pb::CompiledPolicy {
         }),
         lost_grace_ms: 500,
         suspend_ms: 800,
+        tables: vec![pb::HourTable {
+            name: "hour".into(),
+            attribute: "queue".into(),
+            values: vec!["gold".into(), "tin".into()],
+            keys_max: 100,
+        }],
+        caps: vec![pb::CapTable {
+            attribute: "queue".into(),
+            waiting_max: 50,
+            own: Vec::new(),
+        }],
+        scenes: [("surge", 9000), ("calm", 100)].map(scene).into(),
         ..pb::CompiledPolicy::default()
     }
 }
@@ -189,6 +228,84 @@ impl Load {
                 outcome: String::new(),
                 context: Vec::new(),
             }),
+        }
+    }
+
+    /// What those ask who answer for the rules.
+    fn of_policies(&mut self) -> (Method, Vec<u8>) {
+        let reclassify = self.rng.chance(50);
+        let expected = self.rng.chance(20).then(|| self.rng.below(30));
+        match self.rng.below(6) {
+            0 => {
+                let request = pb::ApplyRequest {
+                    policy: policy(["first", "second", "third"][self.rng.below(3) as usize]).encode_to_vec(),
+                    source: "as written".into(),
+                    expected,
+                    reclassify,
+                    dry_run: self.rng.chance(10),
+                    ..pb::ApplyRequest::default()
+                };
+                (Method::PolicyApply, request.encode_to_vec())
+            }
+            1 => {
+                let scenes = ["surge", "calm", "flood"].map(str::to_owned);
+                let scenes = scenes.into_iter().filter(|_| self.rng.chance(40)).collect();
+                let request = pb::ActivateSceneRequest {
+                    scenes,
+                    reclassify,
+                    expected,
+                    ..pb::ActivateSceneRequest::default()
+                };
+                (Method::PolicyScene, request.encode_to_vec())
+            }
+            2 => {
+                let request = pb::RollbackRequest {
+                    number: 1 + self.rng.below(40),
+                    reclassify,
+                    expected,
+                    ..pb::RollbackRequest::default()
+                };
+                (Method::PolicyRollback, request.encode_to_vec())
+            }
+            3 => {
+                let request = pb::OverrideRequest {
+                    undo: 1 + self.rng.below(40),
+                    reclassify,
+                    ..pb::OverrideRequest::default()
+                };
+                (Method::PolicyOverride, request.encode_to_vec())
+            }
+            4 => {
+                let head_start = pb::override_change::HeadStart {
+                    rule: ["vip", "queue", "nobody"][self.rng.below(3) as usize].into(),
+                    head_start_ms: self.rng.below(3000) as i64,
+                    relative: self.rng.chance(50),
+                };
+                let request = pb::OverrideRequest {
+                    changes: vec![pb::OverrideChange {
+                        change: Some(pb::override_change::Change::HeadStart(head_start)),
+                    }],
+                    duration_ms: 1000 + self.rng.below(3000) as i64,
+                    reclassify,
+                    ..pb::OverrideRequest::default()
+                };
+                (Method::PolicyOverride, request.encode_to_vec())
+            }
+            _ => {
+                let entry = |key: &str, value: &str| pb::TableEntry {
+                    key: key.into(),
+                    value: value.into(),
+                };
+                let value = ["", "gold", "tin"][self.rng.below(3) as usize];
+                let request = pb::SetTableRequest {
+                    table: "hour".into(),
+                    entries: vec![entry("vip", value), entry("other", "gold")],
+                    replace: self.rng.chance(30),
+                    reclassify,
+                    ..pb::SetTableRequest::default()
+                };
+                (Method::PolicySetTable, request.encode_to_vec())
+            }
         }
     }
 
@@ -298,18 +415,20 @@ impl Load {
                 let request = pb::InstallPolicyRequest {
                     policy: policy(name).encode_to_vec(),
                     reclassify: true,
+                    slice: self.rng.below(3) as u32,
                     ..pb::InstallPolicyRequest::default()
                 };
                 (Method::InstallPolicy, request.encode_to_vec())
             }
-            88..90 => (
+            88..91 => self.of_policies(),
+            91..92 => (
                 Method::Drain,
                 pb::DrainRequest {
                     on: self.rng.chance(30),
                 }
                 .encode_to_vec(),
             ),
-            90..92 => {
+            92..93 => {
                 // One that holds nothing: it is given back when it was idle.
                 let renew = pb::RenewLeaseRequest { session: "none".into() };
                 return Asked {
@@ -318,7 +437,7 @@ impl Load {
                     request: renew.encode_to_vec(),
                 };
             }
-            92..96 => (Method::ListTickets, pb::ListTicketsRequest::default().encode_to_vec()),
+            93..96 => (Method::ListTickets, pb::ListTicketsRequest::default().encode_to_vec()),
             _ => (
                 Method::GetStats,
                 pb::GetStatsRequest { with_state_hash: true }.encode_to_vec(),

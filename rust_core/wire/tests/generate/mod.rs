@@ -111,9 +111,10 @@ fn schema(method: Method) -> Schema {
         Method::Transfer => TRANSFER,
         Method::Act => &[(1, Message(ACTION))],
         Method::WorkOpen | Method::WorkAct => &[(1, Text), (2, Message(ACTION))],
-        Method::Drain | Method::GetStats | Method::PolicyGet | Method::Reclassify => &[(1, Number)],
+        Method::Drain | Method::GetStats | Method::PolicyGet | Method::PolicyStopCanary | Method::Reclassify => {
+            &[(1, Number)]
+        }
         Method::PolicyCanary => &[(1, Text), (2, Number), (3, Number), (4, Number), (5, Number)],
-        Method::PolicyStopCanary => &[(1, Number)],
         Method::Tune => &[(1, Message(TUNING)), (1, Message(TUNING)), (2, Number), (3, Number)],
         Method::InstallPolicy => &[(1, Text), (2, Number)],
         Method::PolicyApply => &[
