@@ -25,7 +25,7 @@ from csroute.load.picture import svg
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ROOT", "Row", "machine", "picture", "show", "write"]
+__all__ = ["ROOT", "Row", "machine", "picture", "rounded", "show", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -89,13 +89,22 @@ def machine() -> dict[str, Any]:
     }
 
 
+def rounded(value: float) -> str:
+    """As it is shown.
+
+    >>> rounded(298_612.4), rounded(0.24691)
+    ('298,612', '0.247')
+    """
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def show(rows: Sequence[Row]) -> None:
     """The table."""
     table = Table(box=None, pad_edge=False, title_justify="left")
     for name in ("", "min", "median", "max", "", "ratio", "to"):
         table.add_column(name, justify="left" if name in ("", "to") else "right", overflow="fold")
     for row in rows:
-        figures = [f"{value:,.4g}" for value in (min(row.figures), row.middle, max(row.figures))]
+        figures = [rounded(value) for value in (min(row.figures), row.middle, max(row.figures))]
         ratio = f"{row.ratio:,.3g}" if row.ratios else ""
         table.add_row(row.what, *figures, row.unit, ratio, row.against)
     Console(width=160).print(table)

@@ -28,7 +28,7 @@ __all__ = ["grew", "main"]
 MEMORY_GROWTH_MAX: Final = 1.05
 TAIL_GROWTH_MAX: Final = 1.5
 _FILL_PER_MIN: Final = 6_000_000
-_WORLD: Final = World(places=5, closed_keep_ms=20_000)
+_WORLD: Final = World(agents=2_000, places=5, closed_keep_ms=20_000)  # more would not fit into one session's opening
 
 
 def grew(series: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benches import by_cargo, kit
 from benches.peers.measure import FOLDER, matching
-from benches.rows import ROOT, Row, show, write
+from benches.rows import ROOT, Row, rounded, show, write
 from csroute.errors import CsrouteError
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ def readme() -> None:
         if "NOT VALID" in row["note"]:
             lines.append(f"| {row['what']} | not valid: the generator was late itself | | |")
             continue
-        spread = f"{row['median']:,.4g} ({row['min']:,.4g}–{row['max']:,.4g}) {row['unit']}"
+        low, middle, high = (rounded(row[name]) for name in ("min", "median", "max"))
+        spread = f"{middle} ({low}–{high}) {row['unit']}"
         lines.append(f"| {row['what']} | {spread} | {ratio} | {row['against']} |")
-    of = {
-        (row["machine"]["cores"], row["machine"]["cpu"], row["machine"]["commit"], row["seed"])
-        for row in report["rows"]
-    }
-    lines += ["", *(f"{cores} cores, {cpu}, commit {commit}, seed {seed}." for cores, cpu, commit, seed in sorted(of))]
+    of = {(row["machine"]["commit"], row["machine"]["load_average"][0]) for row in report["rows"]}
+    commits = ", ".join(f"{commit} (load average {load:.1f})" for commit, load in sorted(of))
+    machine = report["rows"][0]["machine"]
+    lines += ["", f"{machine['cores']} cores, {machine['cpu']}; seed {report['rows'][0]['seed']}; commit {commits}."]
     file = ROOT / "README.md"
     text = file.read_text(encoding="utf-8")
     between = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)

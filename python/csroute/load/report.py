@@ -31,12 +31,12 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     said = [
         f"{how}, {message}{loop}, {clients}, {report['seconds']:g} s after {options['warm_up_s']:g} s",
         f"tickets/s      offered {offered:,.0f}   taken in time {good:,.0f}   completed {done:,.0f}",
-        f"{'ms':<26}" + "".join(f"{name:>10}" for name in _SHOWN),
+        f"{'ms':<26}" + "".join(f"{name:>12}" for name in _SHOWN),
     ]
     for measure, label in LABELS.items():
         figures = report[measure]
         if figures["count"]:
-            said.append(f"{label:<26}" + "".join(f"{figures[_key(name)] / 1000:>10,.3f}" for name in _SHOWN))
+            said.append(f"{label:<26}" + "".join(f"{figures[_key(name)] / 1000:>12,.3f}" for name in _SHOWN))
     for what in ("refused_by_code", "actions_refused_by_code"):
         if refused := report[what]:
             named = ", ".join(f"{GRPC_CODES.get(code, code)} {count:,}" for code, count in refused.items())
