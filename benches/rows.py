@@ -101,22 +101,26 @@ def show(rows: Sequence[Row]) -> None:
     Console(width=160).print(table)
 
 
-def write(rows: Sequence[Row], file: Path, seed: int) -> None:
-    """bench.json, and a picture of the ratios beside it."""
-    report = {"machine": machine(), "seed": seed, "rows": [row.to_dict() for row in rows]}
-    file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    file.with_suffix(".svg").write_text(picture(rows), encoding="utf-8")
+def write(rows: Sequence[Row], file: Path, seed: int, *, keep: bool = False) -> None:
+    """bench.json, and a picture of the ratios beside it. `keep`: rows that are there, and not measured now, stay."""
+    now = {"seed": seed, "machine": machine()}
+    fresh = [{**row.to_dict(), **now} for row in rows]
+    names = {(row["what"], row["against"]) for row in fresh}
+    old = json.loads(file.read_text(encoding="utf-8"))["rows"] if keep and file.exists() else []
+    told = [*(row for row in old if (row["what"], row["against"]) not in names), *fresh]
+    file.write_text(json.dumps({"rows": told}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.with_suffix(".svg").write_text(picture(told), encoding="utf-8")
 
 
-def picture(rows: Sequence[Row]) -> str:
+def picture(rows: Sequence[dict[str, Any]]) -> str:
     """Ratios, with their spread, on a logarithmic axis."""
-    told = [row for row in rows if row.ratios][::-1]
+    told = [row for row in rows if row["ratio"]][::-1]
 
     def draw(axes: Any) -> None:
         for place, row in enumerate(told):
-            low, high = row.ratio - min(row.ratios), max(row.ratios) - row.ratio
-            axes.errorbar(row.ratio, place, xerr=[[low], [high]], fmt="o", color="C0", capsize=3)
-        axes.set_yticks(range(len(told)), [f"{row.what}\n÷ {row.against}" for row in told], fontsize=7)
+            low, high = row["ratio"] - row["ratio_min"], row["ratio_max"] - row["ratio"]
+            axes.errorbar(row["ratio"], place, xerr=[[low], [high]], fmt="o", color="C0", capsize=3)
+        axes.set_yticks(range(len(told)), [f"{row['what']}\n÷ {row['against']}" for row in told], fontsize=7)
         axes.axvline(1, color="#999", linewidth=1)
         axes.set(xscale="log", xlabel="ratio: min, median, max of the runs")
         axes.grid(visible=True, axis="x", alpha=0.3)

@@ -3,8 +3,8 @@
     python -m benches.table [--quick] [core door peers lifecycles open_loop durable overload]
     python -m benches.table --readme        # puts the last bench.json into README.md, between its markers
 
-Each row has its command, the runs' min, median and max, and its ratio to a peer or a limit measured in the same run;
-bench.json has the commit, the seed and the machine besides.
+Each row has the runs' min, median and max, and its ratio to a peer or a limit measured in the same run; in bench.json
+its command, commit, seed and machine besides. Groups that are not asked for stay there as they were measured last.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(*, short: bool, wanted: list[str]) -> None:
             rows += GROUPS[name](short=short)
         except (CsrouteError, OSError, RuntimeError) as error:
             failed[name] = error
-        write(rows, FOLDER / "bench.json", SEED)
+        write(rows, FOLDER / "bench.json", SEED, keep=bool(wanted))
     show(rows)
     for row in rows:
         if "NOT VALID" in row.note:
@@ -65,13 +65,19 @@ def main(*, short: bool, wanted: list[str]) -> None:
 def readme() -> None:
     """The table of the last run, in README.md."""
     report: dict[str, Any] = json.loads((FOLDER / "bench.json").read_text(encoding="utf-8"))
-    machine = report["machine"]
     lines = ["| what | median (min–max) | ratio | to |", "|---|---|---|---|"]
     for row in report["rows"]:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
+        if "NOT VALID" in row["note"]:
+            lines.append(f"| {row['what']} | not valid: the generator was late itself | | |")
+            continue
         spread = f"{row['median']:,.4g} ({row['min']:,.4g}–{row['max']:,.4g}) {row['unit']}"
         lines.append(f"| {row['what']} | {spread} | {ratio} | {row['against']} |")
-    lines += ["", f"{machine['cores']} cores, {machine['cpu']}, commit {machine['commit']}, seed {report['seed']}."]
+    of = {
+        (row["machine"]["cores"], row["machine"]["cpu"], row["machine"]["commit"], row["seed"])
+        for row in report["rows"]
+    }
+    lines += ["", *(f"{cores} cores, {cpu}, commit {commit}, seed {seed}." for cores, cpu, commit, seed in sorted(of))]
     file = ROOT / "README.md"
     text = file.read_text(encoding="utf-8")
     between = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)

@@ -66,9 +66,12 @@ def redis(folder: Path, *options: str) -> Iterator[tuple[Path, int]]:
 
 
 def cpu_s(pid: int) -> float:
-    """The time that a process, and its children that ended, had a core so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    """The time that a process and its children, those that ended too, had a core so far."""
+    ticks = 0
+    for one in (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended: its parent has its time
+            ticks += sum(map(int, Path(f"/proc/{one}/stat").read_text().rpartition(") ")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _connects(path: Path) -> bool:

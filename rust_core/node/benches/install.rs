@@ -93,7 +93,7 @@ fn slices(tickets: usize) {
         };
         let started = cpu();
         let reply = core.call(&call, now).expect("it is taken");
-        (cpu() - started, reply)
+        (cpu().saturating_sub(started), reply)
     };
     call(&mut core, Method::PolicyApply, &apply(policy(CLASSES, 0), false, false));
     for batch in routes(tickets) {
@@ -108,7 +108,7 @@ fn slices(tickets: usize) {
     loop {
         let started = cpu();
         let more = core.sweep(1_800_000_000_000_000);
-        let took = cpu() - started;
+        let took = cpu().saturating_sub(started);
         (longest, total, count) = (longest.max(took), total + took, count + 1);
         if !more {
             break;

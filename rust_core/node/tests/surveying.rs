@@ -43,5 +43,5 @@ fn long_looks_let_other_calls_pass() {
     let told = pb::GetLiveReply::decode(&**answers[&live].as_ref().unwrap()).unwrap();
     assert_eq!(told.profiles.iter().map(|profile| profile.agents).sum::<u32>(), AGENTS);
     assert_eq!(told.lines.iter().map(|line| line.waiting).sum::<u64>(), 7);
-    assert_eq!(bench.core.states().next().unwrap().1.engine.stats().waiting, 8);
+    assert_eq!(bench.core.states().next().unwrap().1.engine().stats().waiting, 8);
 }
