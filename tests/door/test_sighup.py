@@ -109,7 +109,7 @@ async def test_all_of_it_is_read_again(served: Served) -> None:
             stub: Any = RoutingServiceStub(channel)
             stream = stub.RouteStream(metadata=bearer(KEY))
             assert (await first_of(stream)).results
-            assert (await refused(first_of(stub.RouteStream(metadata=bearer(KEY)))))[0] == "BUSY", door
+            assert (await refused(stub.RouteStream(metadata=bearer(KEY)).read()))[0] == "BUSY", door
             stream.cancel()
         now = await served.shown()
     assert all(now[door] != first[door] for door in now)

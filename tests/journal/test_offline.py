@@ -104,7 +104,7 @@ def test_who_did_each_administrative_act(data: Path) -> None:
     by = {(act["method"] or act["kind"]): act["caller"] for act in acts}
     assert by["Assign"] == "boss"
     assert by["drain"] == "ops"
-    assert set(by) == {"InstallPolicy", "UpsertAgents", "Assign", "drain"}
+    assert set(by) == {"Apply", "UpsertAgents", "Assign", "drain"}
     text = said("journal", "show", data, "--admin")
     assert "boss  Assign" in text
     assert "takes no new tickets" in text

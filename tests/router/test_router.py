@@ -54,6 +54,7 @@ def test_every_rpc_has_a_method() -> None:
         "list": "versions",
         "get": "version",
         "activate_scene": "activate_scenes",
+        "get_live": "live",
         "canary": "start_canary",
         "get_canary": "canary",
     }

@@ -69,7 +69,7 @@ async def _customer(rig: Rig, number: int, random: Random) -> None:
     attributes = [ticket_pb2.Attribute(name="tier", value=tier), ticket_pb2.Attribute(name="order", value=str(number))]
     attributes.append(ticket_pb2.Attribute(name="mood", value="angry", confidence_milli=800 + number % 3))
     ticket = ticket_pb2.NewTicket(id=f"t{number}", channel="chat", customer=f"c{number % 7}", attributes=attributes)
-    patience, work = random.expovariate(1 / 0.06), random.uniform(0.01, 0.06)
+    patience, work = random.expovariate(1 / 0.06), random.uniform(0.02, 0.08)
 
     async def leave() -> None:
         await asyncio.sleep(patience)
